@@ -1,0 +1,57 @@
+"""What a call carries, in the one context variable there is: caller, key, deadline, trace, and the work it is part of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from craton.contract import Kind
+from craton.values import Value
+
+
+class Caller(Value):
+    """Who asks. `subject` is "user:…", "guest:…" or "service:…"; made only by the edge and by tests."""
+
+    subject: str
+    roles: frozenset[str] = frozenset()
+
+
+NOBODY = Caller("")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The call in progress. `deadline` is in seconds of the event loop's clock; `key` is the call's idempotency key.
+
+    `kind` is what the process was entered by; `unit` is the transaction and `run` the saga that this call is part of.
+    """
+
+    caller: Caller = NOBODY
+    key: str | None = None
+    deadline: float | None = None
+    trace: str = ""
+    kind: Kind | None = None
+    unit: Any = None
+    run: Any = None
+
+    def left(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+
+
+CONTEXT: ContextVar[Context] = ContextVar("craton", default=Context())
+
+
+@contextmanager
+def context(**changes: Any) -> Iterator[Context]:
+    """The current context with changes, for the time of a `with` block."""
+    changed = replace(CONTEXT.get(), **changes)
+    token = CONTEXT.set(changed)
+    try:
+        yield changed
+    finally:
+        CONTEXT.reset(token)

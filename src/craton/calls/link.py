@@ -1,0 +1,50 @@
+"""A link: how a call travels from one service to another, and what travels."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+Status = Literal["ok", "fault", "not-run", "unknown", "failed"]
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call. `method` is "module.method"; `body` its encoded arguments; `timeout` seconds left.
+
+    `undoes` is the key of the call to undo: then `method` is the undo, which runs only if that call was done.
+    `caller` is the signed assertion of who asks; `trace` the W3C traceparent.
+    """
+
+    method: str
+    body: bytes
+    key: str | None = None
+    undoes: str | None = None
+    timeout: float | None = None
+    caller: bytes = b""
+    trace: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One answer: the encoded result, or a fault, or which CallError. `type` names the fault's or error's class."""
+
+    status: Status
+    body: bytes = b""
+    type: str = ""
+
+
+class Link(Protocol):
+    """A way to one service, its replicas included."""
+
+    async def send(self, request: Request) -> Reply:
+        """Ask. Raises NotRun where the request did not leave, OutcomeUnknown where it left and no answer came."""
+        ...
+
+    async def close(self) -> None:
+        """Release what it holds."""
+        ...
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+"""What answers requests on the receiving side; it never raises but for cancellation."""

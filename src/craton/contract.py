@@ -1,0 +1,152 @@
+"""Contracts: protocols whose methods are marked query, command, saga or effect."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, overload
+
+import msgspec
+
+from craton.errors import DeclarationError
+from craton.values import Fault
+
+Kind = Literal["query", "command", "saga", "effect"]
+Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any] | AsyncIterator[Any]])
+Faults = type[Fault] | tuple[type[Fault], ...]
+MARK = "__craton_mark__"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the edge serves a method: `GET /stock/{sku}`."""
+
+    verb: Verb
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a decorator says of a method."""
+
+    kind: Kind
+    route: Route | None
+    raises: tuple[type[Fault], ...]
+    allow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a contract, with all that links, edge and storage need to know of it.
+
+    `arguments` is a frozen struct with the parameters as fields: it is what crosses in place of `(*args, **kwargs)`.
+    """
+
+    name: str
+    kind: Kind
+    arguments: type[msgspec.Struct]
+    result: Any
+    raises: tuple[type[Fault], ...] = ()
+    route: Route | None = None
+    allow: str = "caller"
+    streams: bool = False
+    signature: inspect.Signature = field(default_factory=inspect.Signature, compare=False)
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Struct:
+        """The arguments of one call; TypeError where they do not fit."""
+        return self.arguments(**self.signature.bind(*args, **kwargs).arguments)
+
+
+class Marker:
+    """A decorator that says what a method is, and changes nothing about it."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    @overload
+    def __call__(self, method: F, /) -> F: ...
+    @overload
+    def __call__(
+        self, *, get: str | None = None, post: str | None = None, put: str | None = None, patch: str | None = None,
+        delete: str | None = None, raises: Faults = (), allow: str = "caller",
+    ) -> Callable[[F], F]: ...
+    def __call__(self, method: Any = None, /, *, raises: Faults = (), allow: str = "caller", **routes: str | None) -> Any:
+        """Mark a method.
+
+        `get`, `post`, `put`, `patch`, `delete`: the path at the edge, with `{parameter}` where one stands in it.
+        `raises`: the faults it may answer with. `allow`: who may call it from outside: "anyone", "caller" (whoever has
+        a token, guests included), or a role such as "user" or "admin".
+        """
+        found = [Route(verb.upper(), path) for verb, path in routes.items() if path is not None]  # type: ignore[arg-type]
+        if len(found) > 1:
+            raise DeclarationError(f"@{self.kind} was given {len(found)} routes: give a method one route.")
+        mark = Mark(self.kind, found[0] if found else None, raises if isinstance(raises, tuple) else (raises,), allow)
+
+        def apply(f: F) -> F:
+            setattr(f, MARK, mark)
+            return f
+
+        return apply if method is None else apply(method)
+
+
+query = Marker("query")
+command = Marker("command")
+saga = Marker("saga")
+effect = Marker("effect")
+
+
+def is_contract(kind: object) -> bool:
+    """Whether it is a Protocol class with marked methods of its own or of its bases."""
+    return isinstance(kind, type) and getattr(kind, "_is_protocol", False) and kind is not Protocol and bool(marks_of(kind))
+
+
+def marks_of(kind: type) -> dict[str, Mark]:
+    """The marks of a class and its bases, by method name."""
+    found: dict[str, Mark] = {}
+    for base in reversed(kind.__mro__):
+        found |= {n: m for n, v in vars(base).items() if isinstance(m := getattr(v, MARK, None), Mark)}
+    return found
+
+
+def contract_of(implementation: type) -> type:
+    """The one contract that a class implements."""
+    found = [base for base in implementation.__mro__[1:] if is_contract(base)]
+    own = [c for c in found if not any(c is not d and issubclass(d, c) for d in found)]
+    if len(own) != 1:
+        names = ", ".join(c.__name__ for c in own) or "none"
+        raise DeclarationError(f"{implementation.__name__} must subclass exactly one contract, and subclasses {names}.")
+    return own[0]
+
+
+@cache
+def methods_of(kind: type) -> dict[str, Method]:
+    """The marked methods of a contract, or of an implementation (its contract's and the marked ones of its own)."""
+    return {name: describe(kind, name, mark) for name, mark in marks_of(kind).items()}
+
+
+def describe(kind: type, name: str, mark: Mark) -> Method:
+    """One method, read from its signature and its mark."""
+    function = getattr(kind, name)
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DeclarationError(f"{kind.__name__}.{name}: {error}; annotations must name types its file imports.") from error
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())[1:]
+    for p in parameters:
+        if p.name not in hints:
+            raise DeclarationError(f"{kind.__name__}.{name}: parameter {p.name} has no type; annotate it.")
+    fields = [(p.name, hints[p.name]) if p.default is p.empty else (p.name, hints[p.name], p.default) for p in parameters]
+    if "return" not in hints:
+        raise DeclarationError(f"{kind.__name__}.{name} has no return type; annotate it (`-> None` where there is none).")
+    result = hints["return"]
+    streams = get_origin(result) is AsyncIterator
+    return Method(
+        name=name, kind=mark.kind, raises=mark.raises, route=mark.route, allow=mark.allow, streams=streams,
+        arguments=msgspec.defstruct(f"{kind.__name__}_{name}", fields, frozen=True, kw_only=True, module=kind.__module__),
+        result=get_args(result)[0] if streams else result,
+        signature=signature.replace(parameters=parameters),
+    )

@@ -1,0 +1,83 @@
+"""The framework's own tables: inbox, outbox, saga and journal, one set per module, beside the module's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleTables:
+    """`inbox`: calls already answered, by key. `outbox`: events. `saga`, `journal`: sagas and their steps."""
+
+    metadata: MetaData
+    inbox: Table
+    outbox: Table
+    saga: Table
+    journal: Table
+
+
+@cache
+def tables_of(module: str) -> ModuleTables:
+    """The tables of one module, named `<module>_inbox` and so on. Times are seconds since 1970, by the database."""
+    metadata = MetaData()
+    inbox = Table(
+        f"{module}_inbox", metadata,
+        Column("key", String, primary_key=True),
+        Column("method", String, nullable=False),
+        Column("fingerprint", String, nullable=False),
+        Column("status", String, nullable=False),  # running (effects, sagas), done, fault, tombstone
+        Column("answer", LargeBinary),
+        Column("type", String),
+        Column("arguments", LargeBinary),
+        Column("owner", String),
+        Column("lease_until", Float),
+        Column("created", Float, nullable=False),
+    )
+    outbox = Table(
+        f"{module}_outbox", metadata,
+        Column("id", String, primary_key=True),
+        Column("type", String, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("key", String, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("trace", String, nullable=False),
+        Column("status", String, nullable=False),  # stored
+        Column("created", Float, nullable=False),
+        UniqueConstraint("type", "key", "sequence"),
+    )
+    saga = Table(
+        f"{module}_saga", metadata,
+        Column("id", String, primary_key=True),
+        Column("key", String),
+        Column("method", String, nullable=False),
+        Column("arguments", LargeBinary, nullable=False),
+        Column("caller", LargeBinary, nullable=False),
+        Column("state", String, nullable=False),  # running, undoing, done, fault, failed, parked
+        Column("type", String),
+        Column("answer", LargeBinary),
+        Column("owner", String),
+        Column("lease_until", Float),
+        Column("fence", Integer, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("created", Float, nullable=False),
+        Column("updated", Float, nullable=False),
+    )
+    Index(f"{module}_saga_open", saga.c.lease_until, sqlite_where=saga.c.state.in_(("running", "undoing")),
+          postgresql_where=saga.c.state.in_(("running", "undoing")))
+    journal = Table(
+        f"{module}_journal", metadata,
+        Column("saga", String, primary_key=True),
+        Column("step", Integer, primary_key=True),
+        Column("method", String, nullable=False),
+        Column("arguments", LargeBinary, nullable=False),
+        Column("status", String, nullable=False),  # asked, done, fault, undone, kept
+        Column("answer", LargeBinary),
+        Column("type", String),
+        Column("undo", String),
+        Column("undo_arguments", LargeBinary),
+    )
+    return ModuleTables(metadata, inbox, outbox, saga, journal)
