@@ -1,0 +1,66 @@
+# The commands of this project, the same for people and for CI. Needs Python 3.11 or newer and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: help setup develop system run test lint format chaos crashtest bench lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 12
+
+setup: .venv/ready  ## a virtual environment with craton and what it needs to run
+develop: .venv/ready-dev  ## the same, and what tests, checks and benchmarks need
+
+$(BIN)/uv: requirements-uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Craton needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make virtual environments: install its venv package"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@touch $@
+
+.venv/ready: $(BIN)/uv requirements.txt pyproject.toml
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.txt
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+system:  ## what tests need of the machine: PostgreSQL's programs
+	@scripts/system
+
+run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
+	@$(BIN)/craton run apps.store
+
+test: develop system  ## all tests but the nightly ones
+	@$(BIN)/pytest -m "not chaos"
+
+lint: develop  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+format: develop  ## mend what can be mended by itself
+	@$(BIN)/ruff check --fix .
+
+chaos: develop system  ## the nightly form: many seeds of checkouts under kill -9
+	@$(BIN)/pytest -m chaos
+
+crashtest: develop system  ## a crash at every commit and every await of the checkout
+	@$(BIN)/pytest tests/crash
+
+bench: develop system  ## every benchmark, ours beside its peers
+	@for group in $$($(BIN)/python -m bench list --names); do $(BIN)/python -m bench $$group || exit 1; done
+
+lock: $(BIN)/uv  ## the newest versions of everything, written down with their hashes
+	@$(LOCK) pyproject.toml --all-extras --group dev --group build -o requirements-dev.txt
+	@$(LOCK) pyproject.toml --all-extras --group build -c requirements-dev.txt -o requirements.txt
+	@echo uv | $(LOCK) - -o requirements-uv.txt
+
+clean:  ## remove what the other commands made, the store's data included
+	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
