@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from typing import Any
 
 from craton.errors import DeclarationError
+from craton.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Module:
     """A contract, the import path of its implementation, its tables, settings and owner.
 
@@ -20,21 +21,11 @@ class Module:
     name: str
     contract: type
     implementation: str
+    _: KW_ONLY
     owner: str = ""
     tables: str | None = None
     migrations: str | None = None
-    settings: type | None = None
-
-    def __init__(
-        self, name: str, contract: type, implementation: str, *, owner: str = "", tables: str | None = None,
-        migrations: str | None = None, settings: type | None = None,
-    ) -> None:
-        values = dict(
-            name=name, contract=contract, implementation=implementation, owner=owner, tables=tables,
-            migrations=migrations, settings=settings,
-        )
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+    settings: type[Settings] | None = None
 
 
 def load(path: str, *, what: str) -> Any:
@@ -43,8 +34,11 @@ def load(path: str, *, what: str) -> Any:
     if not colon:
         raise DeclarationError(f"{what}: {path!r} is not an import path; write it as 'package.file:name'.")
     try:
-        return getattr(import_module(file), name)
+        imported = import_module(file)
     except ModuleNotFoundError as error:
-        raise DeclarationError(f"{what}: there is no {path}: {error}.") from error
-    except AttributeError as error:
-        raise DeclarationError(f"{what}: {file} has no {name}.") from error
+        if error.name is None or not f"{file}.".startswith(f"{error.name}."):
+            raise  # the file exists, and imports something that does not: its own traceback says more
+        raise DeclarationError(f"{what}: there is no {file}: correct the import path {path!r}.") from error
+    if not hasattr(imported, name):
+        raise DeclarationError(f"{what}: {file} has no {name}: correct the import path {path!r}.")
+    return getattr(imported, name)

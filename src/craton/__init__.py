@@ -1,0 +1,69 @@
+"""Craton: an application written once, as typed modules, and deployed in any structure. All public names are here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from craton.application import Application
+from craton.contract import command, effect, query, saga
+from craton.errors import (
+    CallError,
+    CallInsideTransaction,
+    CommandInsideCommand,
+    CratonError,
+    DeclarationError,
+    Failed,
+    InvalidArguments,
+    KeyReused,
+    Misuse,
+    NotAllowed,
+    NotAuthenticated,
+    NotRun,
+    OutcomeUnknown,
+    OutsideStep,
+    QueryWrote,
+    ReplayDiffers,
+    SettingsError,
+    StillRunning,
+    Withdrawn,
+)
+from craton.module import Module
+from craton.settings import Settings
+from craton.sources import Clock, Ids
+from craton.topology import Topology
+from craton.values import Event, Fault, Secret, Value
+
+if TYPE_CHECKING:
+    from craton.calls.call import Call
+    from craton.calls.context import Caller
+    from craton.calls.offload import Offload
+    from craton.data.database import Database
+    from craton.edge.authentication import Tokens
+    from craton.messages.events import Events
+    from craton.sagas.saga import Saga
+
+NEEDS = {
+    "Call": "craton.calls.call",
+    "Caller": "craton.calls.context",
+    "Database": "craton.data.database",
+    "Events": "craton.messages.events",
+    "Offload": "craton.calls.offload",
+    "Saga": "craton.sagas.saga",
+    "Tokens": "craton.edge.authentication",
+}
+"""Where the names stand that are imported when they are used, so that contracts alone load no database and no server."""
+
+__all__ = [
+    "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand", "CratonError",
+    "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments", "KeyReused", "Misuse",
+    "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown", "OutsideStep", "QueryWrote",
+    "ReplayDiffers", "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Tokens", "Topology", "Value",
+    "Withdrawn", "command", "effect", "query", "saga",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in NEEDS:
+        raise AttributeError(f"module 'craton' has no attribute {name!r}")
+    return getattr(import_module(NEEDS[name]), name)
