@@ -22,7 +22,7 @@ GROUPS = [
     {"cli", "__main__"},
 ]
 LAYER = {name: layer for layer, group in enumerate(GROUPS) for name in group}
-PUBLIC_PAGE = SOURCES / "__init__.py"  # names what applications import, of every layer; the framework itself never imports it
+PUBLIC_PAGE = SOURCES / "__init__.py"  # names what applications import, of every layer
 
 
 def imports(file: Path) -> Iterator[str]:
