@@ -7,6 +7,8 @@ CratonError
 │   ├── CallInsideTransaction    a command asked another module after its own first write
 │   ├── CommandInsideCommand     a command called another module's command
 │   ├── QueryWrote               a query tried to change something
+│   ├── ForeignTable             a statement named another module's table
+│   ├── StatementRefused         a statement that no application may run: it ends transactions, or changes tables
 │   ├── OutsideStep              a saga called something without saga.step
 │   └── ReplayDiffers            a saga took another path than its journal
 └── CallError                a call between modules did not complete
@@ -69,6 +71,28 @@ class QueryWrote(Misuse):
         self.module, self.statement = module, statement
         super().__init__(
             f"a query of {module} tried to write ({statement}): mark the method @command, or write in a command."
+        )
+
+
+class ForeignTable(Misuse):
+    """A statement named a table of another module."""
+
+    def __init__(self, module: str, table: str) -> None:
+        self.module, self.table = module, table
+        super().__init__(
+            f"{module} used the table {table}, which is not its own: a module's tables are named {module}_...; "
+            "ask the other module by its contract."
+        )
+
+
+class StatementRefused(Misuse):
+    """A statement that no application may run."""
+
+    def __init__(self, module: str, statement: str) -> None:
+        self.module, self.statement = module, statement
+        super().__init__(
+            f"{module} may not run {statement!r}: only SELECT, INSERT, UPDATE, DELETE and their like; transactions "
+            "belong to commands and sagas, tables to migrations."
         )
 
 
