@@ -1,0 +1,88 @@
+"""A token is believed only where this application issued it, and only until it expires."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from craton.calls.assertion import Signer, derive
+from craton.calls.context import NOBODY, Caller
+from craton.edge.authentication import Tokens
+from craton.errors import NotAuthenticated
+
+SECRET = b"a secret of enough characters"
+ANN = Caller("user:ann", frozenset({"user", "admin"}))
+HOUR = timedelta(hours=1)
+
+
+class StoppedClock:
+    """A clock that shows what it was set to."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
+def test_a_token_gives_back_the_caller_until_it_expires() -> None:
+    clock = StoppedClock()
+    tokens = Tokens(SECRET, "store", clock=clock)
+    token = tokens.issue(ANN, lifetime=HOUR)
+    clock.time += HOUR - timedelta(seconds=1)
+    assert tokens.verify(token) == ANN
+    clock.time += timedelta(seconds=1)
+    with pytest.raises(NotAuthenticated, match="expired"):
+        tokens.verify(token)
+
+
+def test_any_process_with_the_secret_verifies_the_token() -> None:
+    assert Tokens(SECRET, "store").verify(Tokens(SECRET, "store").issue(ANN, lifetime=HOUR)) == ANN
+
+
+@pytest.mark.parametrize("other", [Tokens(SECRET, "library"), Tokens(b"another secret, long enough", "store")])
+def test_a_token_of_another_application_or_secret_is_refused(other: Tokens) -> None:
+    with pytest.raises(NotAuthenticated, match="not one that this application issued"):
+        Tokens(SECRET, "store").verify(other.issue(ANN, lifetime=HOUR))
+
+
+def forged(key: bytes | str, algorithm: str | None, **changes: object) -> str:
+    claims = {"sub": "user:eve", "aud": "store", "iat": 0, "exp": 1e11, "roles": ["admin"]} | changes
+    return jwt.encode({n: v for n, v in claims.items() if v is not None}, key, algorithm=algorithm)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        forged("", None),
+        forged(SECRET.ljust(32), "HS256"),
+        forged(derive(SECRET, "assertion"), "HS256"),
+        forged(derive(SECRET, "token").ljust(64), "HS512"),
+        forged(derive(SECRET, "token"), "HS256", sub=None),
+        forged(derive(SECRET, "token"), "HS256", exp=None),
+        forged(derive(SECRET, "token"), "HS256", aud=None),
+        forged(derive(SECRET, "token"), "HS256", roles="admin"),
+        Signer(SECRET).sign(ANN, now=0).hex(),
+    ],
+)
+def test_a_forged_token_is_refused(token: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        Tokens(SECRET, "store").verify(token)
+
+
+HEADER = "eyJhbGciOiJIUzI1NiJ9."
+
+
+@given(st.text() | st.text("abcXYZ09-_.", max_size=60) | st.text("eyJ09-_.").map(lambda rest: HEADER + rest))
+def test_no_text_breaks_the_verification(token: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        Tokens(SECRET, "store").verify(token)
+
+
+def test_nobody_gets_no_token() -> None:
+    with pytest.raises(ValueError, match="a token needs a subject"):
+        Tokens(SECRET, "store").issue(NOBODY, lifetime=HOUR)
