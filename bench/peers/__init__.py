@@ -1,0 +1,1 @@
+"""What Craton is measured against: each peer as its own documentation recommends it, and tuned."""

@@ -1,0 +1,50 @@
+"""Servers of a benchmark: each in a process of its own, on the second core where there are two."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+PLACE = "client and server each on a core of its own" if len(CORES) > 1 else "client and server share one core"
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process (0: this one) on one core, so that the scheduler moves neither side."""
+    if len(CORES) > 1:
+        os.sched_setaffinity(pid, {CORES[core]})
+
+
+@asynccontextmanager
+async def server(socket: str, *command: str) -> AsyncIterator[None]:
+    """Run `python -m command` until it has opened its Unix socket, and end it afterwards."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command)
+    pin(process.pid, 1)
+    pin(0, 0)
+    try:
+        await opened(socket, process)
+        yield
+    finally:
+        if len(CORES) > 1:
+            os.sched_setaffinity(0, CORES)
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def opened(socket: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until the socket answers."""
+    for _ in range(400):
+        if process.returncode is not None:
+            raise RuntimeError(f"a server of the benchmark ended with {process.returncode} before it answered")
+        try:
+            _, writer = await asyncio.open_unix_connection(socket)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        return
+    raise TimeoutError(f"nothing answers at {socket}")
