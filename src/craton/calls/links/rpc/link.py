@@ -1,0 +1,157 @@
+"""A link over rpc: one per peer service, with one connection to each replica of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+
+from craton.calls.link import Reply, Request
+from craton.calls.links.rpc.address import Address
+from craton.calls.links.rpc.client import ClientConnection, Untaken
+from craton.calls.links.rpc.connection import log
+from craton.calls.links.rpc.frames import FRAME_LIMIT
+from craton.errors import NotRun
+
+CONNECT_SECONDS = 3.0
+DICE = random.Random()
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds a replica that cannot be reached is set aside: doubled each time
+
+
+class RpcLink:
+    """A way to one service. Connects when first asked, and again when a connection was lost.
+
+    `addresses` are its replicas; `service` is who asks, and `needs` the modules it may ask; `limit` is the largest
+    frame, in bytes. Of two replicas drawn at random the one with fewer calls in flight is asked; one that cannot be
+    reached is set aside for a moment.
+    """
+
+    def __init__(
+        self, addresses: Sequence[str], *, secret: bytes, service: str = "", needs: frozenset[str] = frozenset(),
+        limit: int = FRAME_LIMIT, random: random.Random | None = None,
+    ) -> None:
+        self.secret, self.service, self.needs, self.limit = secret, service, needs, limit
+        self.random = random or DICE
+        self.replicas = [Replica(self, Address.parse(address)) for address in addresses]
+        self.closed = False
+
+    async def send(self, request: Request) -> Reply:
+        """Ask one replica; another one where the first surely did not take the request."""
+        why = "the link is closed" if self.closed else "; ".join(replica.why for replica in self.replicas)
+        deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
+        for replica in self.candidates():
+            try:
+                connection = replica.ready() or await replica.reach(deadline)
+                return await connection.ask(request, deadline)
+            except Untaken as error:
+                why = str(error)
+        raise NotRun(f"{request.method} was not called: {why}.")
+
+    def candidates(self) -> Iterator[Replica]:
+        """The replicas that may be asked now, best first."""
+        now = asyncio.get_running_loop().time()
+        left = [] if self.closed else [r for r in self.replicas if r.aside_until <= now]
+        while left:
+            drawn = self.random.sample(left, min(2, len(left)))
+            best = min(drawn, key=Replica.load)
+            left.remove(best)
+            yield best
+
+    async def close(self) -> None:
+        """Close every connection; calls in flight end with OutcomeUnknown."""
+        self.closed = True
+        for replica in self.replicas:
+            await replica.close()
+
+
+class Replica:
+    """One process of the service, and the connection to it."""
+
+    def __init__(self, link: RpcLink, address: Address) -> None:
+        self.link, self.address = link, address
+        self.connection: ClientConnection | None = None
+        self.connecting: asyncio.Task[ClientConnection | str] | None = None
+        self.failures, self.aside_until, self.why = 0, 0.0, ""
+        self.waiting = 0
+
+    def load(self) -> int:
+        """How many calls are in flight to it, or wait for its connection."""
+        return self.waiting + (len(self.connection.calls) if self.connection else 0)
+
+    def ready(self) -> ClientConnection | None:
+        """Its connection, if it can take a request at this moment."""
+        connection = self.connection
+        return connection if connection and connection.usable() and connection.room.is_set() else None
+
+    async def reach(self, deadline: float | None) -> ClientConnection:
+        """Its connection, as soon as it can take a request. Untaken when it cannot before the deadline."""
+        self.waiting += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self.connected()
+                await connection.room.wait()
+                return connection
+        except TimeoutError:
+            raise Untaken(f"{self.address} took no request before the deadline") from None
+        finally:
+            self.waiting -= 1
+
+    async def connected(self) -> ClientConnection:
+        """An open connection; callers that come meanwhile wait for the same one."""
+        if self.connection and self.connection.usable():
+            return self.connection
+        if self.connecting is None:
+            self.connecting = asyncio.create_task(self.connect())
+        found = await asyncio.shield(self.connecting)
+        if isinstance(found, str):
+            raise Untaken(found)
+        return found
+
+    async def connect(self) -> ClientConnection | str:
+        """A new connection, greeted; or why there is none, and then the replica is set aside."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                self.connection = await self.open()
+                await self.connection.welcomed
+            self.failures = 0
+            return self.connection
+        except (OSError, TimeoutError, Untaken) as error:
+            if self.connection:
+                self.connection.transport.abort()
+            return self.set_aside(f"{self.address} cannot be reached ({error or 'it does not answer'})")
+        except asyncio.CancelledError:  # by `close`, which must not cancel the callers that wait for this
+            return "the link was closed"
+        finally:
+            self.connecting = None
+
+    async def open(self) -> ClientConnection:
+        """A connection, not yet greeted."""
+        loop = asyncio.get_running_loop()
+        if self.address.path:
+            return (await loop.create_unix_connection(self.client, self.address.path))[1]
+        return (await loop.create_connection(self.client, self.address.host, self.address.port))[1]
+
+    def client(self) -> ClientConnection:
+        """The asking end of a connection."""
+        return ClientConnection(
+            name=str(self.address), limit=self.link.limit, secret=self.link.secret, service=self.link.service,
+            needs=self.link.needs, farewell=self.set_aside,
+        )
+
+    def set_aside(self, why: str) -> str:
+        """Ask the others for a moment: longer each time, and never at the same time as everybody else."""
+        pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE) * self.link.random.uniform(0.5, 1)
+        self.aside_until = asyncio.get_running_loop().time() + pause
+        if self.failures == 0:
+            log.warning("rpc: %s; trying again in a moment", why)
+        self.failures, self.why = self.failures + 1, why
+        return why
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self.connecting:
+            self.connecting.cancel()
+            await asyncio.wait([self.connecting])
+        if self.connection:
+            self.connection.transport.close()
+            await self.connection.ended

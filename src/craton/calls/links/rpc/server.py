@@ -1,0 +1,210 @@
+"""The answering side of rpc: one server per process, one connection per peer, many calls at once on each."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+from contextlib import suppress
+from types import TracebackType
+
+from craton.calls.link import Handler, Reply, Request
+from craton.calls.links.rpc.address import Address
+from craton.calls.links.rpc.connection import Connection, log
+from craton.calls.links.rpc.frames import (
+    FRAME_LIMIT,
+    VERSION,
+    Challenge,
+    Frame,
+    FrameError,
+    Hello,
+    Kind,
+    client_proof,
+    encode,
+    read,
+    server_proof,
+    unlike,
+)
+from craton.calls.receiver import as_call_error, reply_error
+from craton.errors import Failed, NotAllowed, OutcomeUnknown
+
+DRAIN_SECONDS = 10.0
+
+
+class RpcServer:
+    """Answers the requests of peers that have the secret. An async context manager: leaving it drains.
+
+    `drain` is how many seconds running calls are given to finish then; `limit` the largest frame, in bytes.
+    """
+
+    def __init__(
+        self, handler: Handler, address: str, *, secret: bytes, service: str = "", limit: int = FRAME_LIMIT,
+        drain: float = DRAIN_SECONDS,
+    ) -> None:
+        self.handler, self.secret, self.service, self.limit, self.patience = handler, secret, service, limit, drain
+        self.where = Address.parse(address)
+        self.connections: set[ServerConnection] = set()
+        self.leaving = False
+
+    @property
+    def address(self) -> str:
+        """Where it listens: with the port that was given for port 0."""
+        return str(self.where)
+
+    async def __aenter__(self) -> RpcServer:
+        loop = asyncio.get_running_loop()
+        if self.where.path:
+            self.listener = await loop.create_unix_server(lambda: ServerConnection(self), self.where.path)
+        else:
+            self.listener = await loop.create_server(lambda: ServerConnection(self), self.where.host, self.where.port)
+            self.where = Address(host=self.where.host, port=self.listener.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
+    ) -> None:
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Take no more connections and requests, let running calls finish, then part from the peers."""
+        self.leaving = True
+        self.listener.close()
+        if self.where.path:
+            with suppress(FileNotFoundError):
+                os.unlink(self.where.path)
+        for connection in list(self.connections):
+            connection.leave()
+        if self.connections:
+            await asyncio.wait([c.ended for c in self.connections], timeout=self.patience)
+        await self.part()
+
+    async def part(self) -> None:
+        """Cancel what still runs, and close."""
+        rest = list(self.connections)
+        running = [task for c in rest for task in c.calls.values()]
+        if running:
+            log.warning("rpc: %d calls still ran %g s after the drain began; cancelled", len(running), self.patience)
+        for connection in rest:
+            connection.cancel_calls()
+        if running:
+            await asyncio.wait(running, timeout=1)
+        for connection in rest:
+            connection.transport.close()
+
+
+class ServerConnection(Connection):
+    """One peer at this server."""
+
+    def __init__(self, server: RpcServer) -> None:
+        super().__init__(name="a peer", limit=server.limit)
+        self.server = server
+        self.needs: frozenset[str] = frozenset()
+        self.calls: dict[int, asyncio.Task[Reply]] = {}
+        self.challenge = Challenge(VERSION, server.service, os.urandom(16))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer came: it must say who it is, and show that it has the secret."""
+        super().connection_made(transport)
+        self.server.connections.add(self)
+        self.write(Kind.CHALLENGE, 0, encode(self.challenge))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody waits for the answers any more."""
+        super().connection_lost(exc)
+        self.server.connections.discard(self)
+        self.cancel_calls()
+
+    def cancel_calls(self) -> None:
+        """Stop what runs for this peer."""
+        for task in list(self.calls.values()):
+            task.cancel()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its answers: read no more of its requests."""
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def take(self, found: Frame) -> None:
+        """Answer one frame."""
+        if not self.greeted:
+            self.welcome(found)
+        elif found.kind is Kind.REQUEST:
+            self.begin(found.number, read(found.body, Request))
+        elif found.kind is Kind.CANCEL:
+            if task := self.calls.get(found.number):
+                task.cancel()
+        else:
+            raise FrameError(f"a client may not send {found.kind.name}")
+
+    def welcome(self, found: Frame) -> None:
+        """Let in who speaks the same protocol and has the secret."""
+        if found.kind is not Kind.HELLO:
+            raise FrameError(f"its first frame was {found.kind.name}, not HELLO")
+        hello = read(found.body, Hello)
+        self.name = hello.service or "a client"
+        if why := unlike(hello.version):
+            self.refuse(why)
+        elif not hmac.compare_digest(hello.proof, client_proof(self.server.secret, self.challenge, hello)):
+            self.refuse("its CRATON_SECRET is another one")
+        else:
+            self.greet()
+            self.needs = frozenset(hello.needs)
+            self.write(Kind.WELCOME, 0, server_proof(self.server.secret, self.challenge, hello))
+            if self.server.leaving:
+                self.write(Kind.GOODBYE)
+
+    def refuse(self, why: str) -> None:
+        """Say why the peer may not come in, and close."""
+        log.warning("rpc: %s refused: %s", self.name, why)
+        self.hurry.cancel()
+        self.write(Kind.REFUSED, 0, encode(why))
+        self.transport.close()
+
+    def leave(self) -> None:
+        """Ask the peer to send elsewhere; it closes when its answers are in."""
+        if self.greeted:
+            self.write(Kind.GOODBYE)
+        else:
+            self.transport.abort()
+
+    def begin(self, number: int, request: Request) -> None:
+        """Start one call, unless it may not be started here."""
+        module, _, _ = request.method.partition(".")
+        if number in self.calls:
+            raise FrameError(f"it used the number {number} for two calls at once")
+        if self.server.leaving:
+            self.write(Kind.UNTAKEN, number)
+        elif module not in self.needs:
+            why = f"{self.name} may not call {request.method}: it did not declare that it needs {module}."
+            self.reply(number, reply_error(NotAllowed(why)))
+        else:
+            task = self.calls[number] = self.loop.create_task(self.answer(request))
+            task.add_done_callback(lambda _: self.finish(number, request, task))
+
+    def finish(self, number: int, request: Request, task: asyncio.Task[Reply]) -> None:
+        """Whatever became of a call, even one that was stopped before it began: its caller is told."""
+        del self.calls[number]
+        stopped = OutcomeUnknown(f"{request.method} was stopped before its end.")
+        self.reply(number, reply_error(stopped) if task.cancelled() else task.result())
+
+    async def answer(self, request: Request) -> Reply:
+        """What the handler answers, or why it did not."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self.server.handler(request)
+        except TimeoutError:
+            return reply_error(OutcomeUnknown(f"{request.method}: its deadline passed while it ran."))
+        except Exception as error:  # a handler should not raise; its caller gets an answer all the same
+            return reply_error(as_call_error(request.method, error))
+
+    def reply(self, number: int, reply: Reply) -> None:
+        """Send an answer; in place of one that is too large, say so."""
+        body = encode(reply)
+        if len(body) > self.limit:
+            why = f"its answer of {len(body):,} bytes is over the limit of {self.limit:,}: ask for less at once"
+            body = encode(reply_error(Failed("the call", why)))
+        self.write(Kind.REPLY, number, body)
