@@ -1,0 +1,1 @@
+"""Real applications, each in every topology."""

@@ -1,0 +1,1 @@
+"""A shop: products, stock, carts, orders, payments and users."""

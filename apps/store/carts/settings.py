@@ -1,0 +1,12 @@
+"""What differs from one installation to another in the carts module."""
+
+from __future__ import annotations
+
+from craton import Settings
+
+
+class CartSettings(Settings):
+    """`lifetime`: seconds that a cart may be left alone."""
+
+    lifetime: int = 30 * 24 * 3600
+    currency: str = "USD"

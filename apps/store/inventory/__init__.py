@@ -1,0 +1,1 @@
+"""What is there: stock on hand, and stock held for orders."""

@@ -1,0 +1,1 @@
+"""Money: what the payment provider holds, has taken and has given back."""
