@@ -27,14 +27,17 @@ NOBODY = Caller("")
 class Context:
     """The call in progress. `deadline` is in seconds of the event loop's clock; `key` is the call's idempotency key.
 
-    `kind` is what the process was entered by; `unit` is the transaction and `run` the saga that this call is part of.
+    `given` is the key that the next call is to run under. `kind` is what the call in progress is; `inner` counts the
+    keyed calls it has made; `unit` is the transaction and `run` the saga that it is part of.
     """
 
     caller: Caller = NOBODY
     key: str | None = None
+    given: str | None = None
     deadline: float | None = None
     trace: str = ""
     kind: Kind | None = None
+    inner: Iterator[int] | None = None
     unit: Any = None
     run: Any = None
 

@@ -1,0 +1,69 @@
+"""An endpoint: one method of one module, hosted here or elsewhere, as everything that calls it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from craton.calls.context import Context
+from craton.contract import Method
+from craton.errors import CallInsideTransaction, CommandInsideCommand, OutsideStep
+
+ENDPOINTS = "__craton_endpoints__"
+
+
+class Ask(Protocol):
+    """Carries out one call: `undoes` is the key of the call that this one undoes."""
+
+    async def __call__(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
+        """The method's result. Raises its faults and CallError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one module. `store` is its database where it is hosted here; `body` its plain implementation."""
+
+    module: str
+    method: Method
+    ask: Ask
+    store: Any = None
+    body: Callable[..., Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The wire name: `inventory.reserve`."""
+        return f"{self.module}.{self.method.name}"
+
+
+def endpoint_of(call: Callable[..., Any]) -> Endpoint:
+    """The endpoint behind `self.inventory.reserve` or `self.place`."""
+    try:
+        found: Endpoint = getattr(call.__self__, ENDPOINTS)[call.__name__]  # type: ignore[attr-defined]
+    except (AttributeError, KeyError):
+        raise OutsideStep(f"{call!r}, which is no marked method of a module") from None
+    return found
+
+
+def check_call(endpoint: Endpoint, now: Context) -> None:
+    """The laws of who may call what, the same for a call that stays here and one that leaves."""
+    if now.run is not None:
+        raise OutsideStep(endpoint.name)
+    if endpoint.method.kind == "query":
+        if now.unit is not None and now.unit.wrote and now.unit.module != endpoint.module:
+            raise CallInsideTransaction(now.unit.module, endpoint.module)
+    elif now.unit is not None:
+        raise CommandInsideCommand(f"a command of {now.unit.module}", endpoint.name)
+    elif now.kind == "query":
+        raise CommandInsideCommand("a query", endpoint.name)
+
+
+def key_for(now: Context) -> str | None:
+    """The key of the next call: the one given from outside, or one derived from the key of the call in progress."""
+    if now.given is None and now.key is not None and now.inner is not None:
+        return f"{now.key}/{next(now.inner)}"
+    return now.given
+

@@ -1,0 +1,91 @@
+"""The receiving side of every link: decode, check who asks, run, encode the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from craton import errors
+from craton.calls import codec
+from craton.calls.assertion import Signer
+from craton.calls.context import CONTEXT, NOBODY, Context
+from craton.calls.endpoint import Endpoint
+from craton.calls.link import Reply, Request
+from craton.errors import CallError, Failed, NotRun, OutcomeUnknown
+from craton.sources import Clock
+from craton.values import Fault
+
+log = logging.getLogger("craton.calls")
+
+
+class Receiver:
+    """Answers requests for the modules hosted here; never raises but for cancellation."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint], *, signer: Signer, clock: Clock) -> None:
+        self.endpoints, self.signer, self.clock = endpoints, signer, clock
+
+    async def __call__(self, request: Request) -> Reply:
+        """Carry out one request within its time."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self.answer(request)
+        except TimeoutError:
+            return reply_error(OutcomeUnknown(f"{request.method}: its deadline passed while it ran."))
+        except Exception as error:  # a caller gets an answer, whatever breaks here
+            return reply_error(as_call_error(request.method, error))
+
+    async def answer(self, request: Request) -> Reply:
+        """Carry out one request."""
+        endpoint = self.endpoints.get(request.method)
+        if endpoint is None:
+            raise NotRun(f"{request.method} is not hosted here: the two sides run different versions or topologies.")
+        arguments = codec.decode_arguments(endpoint.method, request.body)
+        token = CONTEXT.set(self.context_of(request, endpoint))
+        try:
+            result = await endpoint.ask(arguments, key=request.key, undoes=request.undoes)
+        except Fault as fault:
+            name, body = codec.encode_fault(fault)
+            if type(fault) not in endpoint.method.raises and not request.undoes:
+                raise
+            return Reply("fault", body, name)
+        finally:
+            CONTEXT.reset(token)
+        return Reply("ok", b"" if request.undoes else codec.encode(result))
+
+    def context_of(self, request: Request, endpoint: Endpoint) -> Context:
+        """What the call runs in."""
+        caller = self.signer.verify(request.caller, now=self.clock.now().timestamp()) if request.caller else NOBODY
+        deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
+        return Context(caller=caller, deadline=deadline, trace=request.trace, kind=endpoint.method.kind)
+
+
+def as_call_error(method: str, error: Exception) -> CallError:
+    """What a caller may see of an error: a CallError as it is, and any other as Failed, which is logged here."""
+    if isinstance(error, CallError):
+        return error
+    log.error("%s failed", method, exc_info=error)
+    return Failed(method, f"{type(error).__name__}: {error}")
+
+
+def reply_error(error: CallError) -> Reply:
+    """A CallError as a reply."""
+    status = "not-run" if isinstance(error, NotRun) else "failed" if isinstance(error, Failed) else "unknown"
+    details = {"text": str(error), "method": getattr(error, "method", ""), "saga": getattr(error, "saga", None) or "",
+               "cause": getattr(error, "cause", "")}
+    return Reply(status, codec.encode(details), type(error).__name__)
+
+
+def error_of(reply: Reply) -> CallError:
+    """The CallError that a reply stands for."""
+    details = codec.decode(dict[str, str], reply.body)
+    kind = getattr(errors, reply.type, None)
+    if kind is Failed:
+        return Failed(details["method"], details["cause"])
+    if kind is errors.StillRunning:
+        return errors.StillRunning(details["method"], details["saga"] or None)
+    if kind in (errors.KeyReused, errors.Withdrawn):
+        return kind(details["method"])  # type: ignore[no-any-return]
+    if isinstance(kind, type) and issubclass(kind, CallError):
+        return kind(details["text"])
+    return NotRun(details["text"]) if reply.status == "not-run" else OutcomeUnknown(details["text"])

@@ -1,0 +1,146 @@
+"""Effects: the outside world is asked between two transactions, never inside one: intent row, call, result row."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from craton.calls import codec
+from craton.calls.context import CONTEXT, Context
+from craton.contract import Method
+from craton.data.inbox import DONE, Answer, Inbox, Keyed, Row, answer_of
+from craton.data.store import Store, Unit, transact
+from craton.errors import OutcomeUnknown, StillRunning
+from craton.sources import Ids
+from craton.values import Fault
+
+log = logging.getLogger("craton.effects")
+LEASE = 30.0
+"""Seconds that one attempt may take, and after which another process may make the next."""
+
+
+class Effect:
+    """One effect of a module. What is asked twice under one key runs once at a time, and is answered once and for all."""
+
+    def __init__(
+        self, name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[Any]],
+        *, store: Store, module: str, inbox: Inbox, settle: Settling, ids: Ids, owner: str,
+    ) -> None:
+        self.name, self.method, self.body = name, method, body
+        self.store, self.module, self.inbox = store, module, inbox
+        self.settle, self.ids, self.owner = settle, ids, owner
+        self.running: dict[str, asyncio.Task[Answer]] = {}
+        settle.effects[name] = self
+
+    async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
+        """The effect's answer. OutcomeUnknown where the outside did not say: ask again under the same key."""
+        call = Keyed.of(self.name, self.method, arguments, key or self.ids.new("effect"), undoes)
+        answer = await self.attend(call, arguments, CONTEXT.get())
+        return answer.give(self.method, self.name)
+
+    async def attend(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
+        """Join the attempt that runs under this key, or start one. A caller who goes away leaves it running."""
+        task = self.running.get(call.key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self.attempt(call, arguments, now), name=call.key)
+            self.running[call.key] = task
+            task.add_done_callback(lambda t: self.finished(call.key, t))
+        return await asyncio.shield(task)
+
+    def finished(self, key: str, task: asyncio.Task[Answer]) -> None:
+        """Forget an attempt; its error, if any, has been given to those who waited."""
+        del self.running[key]
+        if not task.cancelled():
+            task.exception()
+
+    async def attempt(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
+        """Intent, call, result."""
+        CONTEXT.set(Context(caller=now.caller, trace=now.trace, kind="effect"))
+        if call.undoes is not None:
+            await self.settle(call.undoes)
+        answer = await transact(self.store, self.module, lambda unit: self.claim(unit, call))
+        if answer is not None:
+            return answer
+        try:
+            answer = await self.outside(call, arguments, now)
+        except BaseException:
+            await asyncio.shield(transact(self.store, self.module, lambda unit: self.release(unit, call)))
+            raise
+        await transact(self.store, self.module, lambda unit: self.record(unit, call, answer))
+        return answer
+
+    async def claim(self, unit: Unit, call: Keyed) -> Answer | None:
+        """The stored answer; or None, and the intent is written."""
+        found = await self.inbox.find(unit, call.key)
+        until = await self.store.now() + LEASE
+        if found is None:
+            if not await self.inbox.undoing(unit, call):
+                await self.inbox.write(unit, call, DONE)
+                return DONE
+            row = dict(status="running", arguments=call.arguments, owner=self.owner, lease_until=until)
+            await self.inbox.put(unit, call, **row)
+            return None
+        found.check(call)
+        if found.final is not None:
+            return found.final
+        if await self.leased(found):
+            raise StillRunning(self.name)
+        await self.inbox.change(unit, call.key, owner=self.owner, lease_until=until)
+        return None
+
+    async def leased(self, row: Row) -> bool:
+        """Whether another process is at it. A store that serves one process alone has no others."""
+        others = row.owner not in (None, self.owner) and not self.store.exclusive
+        return others and (row.lease_until or 0) > await self.store.now()
+
+    async def outside(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
+        """The body, outside any transaction, within the lease."""
+        loop = asyncio.get_running_loop()
+        deadline = min(now.deadline or loop.time() + LEASE, loop.time() + LEASE)
+        CONTEXT.set(Context(
+            caller=now.caller, key=call.key, deadline=deadline, trace=now.trace, kind="effect", inner=itertools.count(1),
+        ))
+        try:
+            async with asyncio.timeout_at(deadline):
+                return answer_of(await self.body(arguments), None)
+        except Fault as fault:
+            if type(fault) not in self.method.raises:
+                raise
+            return answer_of(None, fault)
+        except TimeoutError as error:
+            raise OutcomeUnknown(f"{self.name}: the outside world did not answer in time.") from error
+
+    async def record(self, unit: Unit, call: Keyed, answer: Answer) -> None:
+        """The result row."""
+        await self.inbox.change(
+            unit, call.key, status=answer.status, answer=answer.body, type=answer.type, owner=None, lease_until=None
+        )
+
+    async def release(self, unit: Unit, call: Keyed) -> None:
+        """Let the next attempt start at once."""
+        found = await self.inbox.find(unit, call.key)
+        if found is not None and found.final is None and found.owner == self.owner:
+            await self.inbox.change(unit, call.key, owner=None, lease_until=None)
+
+
+class Settling:
+    """Finds out what became of a module's effects whose results are missing."""
+
+    def __init__(self, store: Store, module: str, inbox: Inbox) -> None:
+        self.store, self.module, self.inbox = store, module, inbox
+        self.effects: dict[str, Effect] = {}
+
+    async def __call__(self, key: str) -> None:
+        """Ask the effect under this key again, if it has no result. Nothing is done for calls of other kinds."""
+        found = await self.inbox.look(self.store, key)
+        original = None if found is None else self.effects.get(found.name)
+        if found is None or original is None or found.final is not None:
+            return
+        body = found.arguments or b""
+        call = Keyed(found.name, key, body, found.fingerprint)
+        await original.attend(call, codec.decode_arguments(original.method, body), CONTEXT.get())

@@ -1,0 +1,41 @@
+"""`Events`: what happened, stored with the command that made it happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select
+
+from craton.calls import codec
+from craton.calls.context import CONTEXT
+from craton.data.store import Store, Unit
+from craton.data.tables import tables_of
+from craton.errors import Misuse
+from craton.sources import Ids
+from craton.values import Event
+
+
+class Events:
+    """Publishes events: `await self.events.publish(OrderPlaced(...))`, inside a command, commits or vanishes with it."""
+
+    def __init__(self, store: Store, module: str, ids: Ids) -> None:
+        self.store, self.module, self.ids = store, module, ids
+        t = self.table = tables_of(module).outbox
+        self.latest = select(func.max(t.c.sequence)).where(t.c.type == bindparam("of"), t.c.key == bindparam("by"))
+
+    async def publish(self, event: Event) -> None:
+        """Store the event, in order with those of its type and key."""
+        unit = CONTEXT.get().unit
+        if unit is None or unit.store is not self.store or unit.module != self.module:
+            raise Misuse(f"{type(event).__name__} was published outside a command of {self.module}: publish it in one.")
+        await self.store_event(unit, event)
+
+    async def store_event(self, unit: Unit, event: Event) -> None:
+        """The outbox row; its id and its place in the order are fixed now."""
+        kind, by = type(event).__name__, str(getattr(event, event.ordered_by)) if event.ordered_by else ""
+        last = (await unit.execute(self.module, self.latest, {"of": kind, "by": by})).scalar()
+        row: dict[str, Any] = dict(
+            id=self.ids.new("event"), type=kind, version=event.version, key=by, sequence=(last or 0) + 1,
+            body=codec.encode(event), trace=CONTEXT.get().trace, status="stored", created=await self.store.now(),
+        )
+        await unit.execute(self.module, insert(self.table), row)

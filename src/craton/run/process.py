@@ -1,0 +1,226 @@
+"""A process: everything that one service needs, opened in one order and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Self, TypeVar, cast
+
+import msgspec
+
+from craton.application import Application, implementations, needs_of
+from craton.calls.assertion import Signer
+from craton.calls.call import Call
+from craton.calls.context import CONTEXT, Caller, Context
+from craton.calls.endpoint import Endpoint
+from craton.calls.link import Link
+from craton.calls.offload import Offload
+from craton.calls.receiver import Receiver, as_call_error
+from craton.calls.retry import Budget
+from craton.calls.stub import Remote, stub_of
+from craton.contract import Method
+from craton.data.database import Database
+from craton.data.store import Store, open_store
+from craton.errors import DeclarationError, NotRun, OutcomeUnknown, SettingsError
+from craton.messages.events import Events
+from craton.module import Module
+from craton.run.hosting import STATUS, Hosted
+from craton.sagas.saga import Saga
+from craton.sagas.sagas import SagaStatus
+from craton.settings import Settings, settings_of
+from craton.sources import Clock, Ids, SystemClock, SystemIds
+from craton.topology import Topology
+from craton.values import Fault
+
+T = TypeVar("T")
+
+
+class Process:
+    """One service of a topology, running: `async with Process(...) as process`.
+
+    `links` gives the link to a service by name; its own name is asked for only with `local=False`, which sends the calls
+    between co-located modules over a link, too. `environ` holds the modules' settings.
+    """
+
+    def __init__(
+        self, application: Application, topology: Topology, name: str,
+        *, database: str | None, secret: bytes, links: Callable[[str], Link], environ: Mapping[str, str],
+        clock: Clock | None = None, ids: Ids | None = None, local: bool = True,
+    ) -> None:
+        self.application, self.topology, self.name = application, topology, name
+        self.service = topology.service(name)
+        self.database, self.secret, self.environ, self.local = database, secret, environ, local
+        self.clock, self.ids = clock or SystemClock(), ids or SystemIds()
+        self.find_link, self.links, self.budgets = links, dict[str, Link](), dict[str, Budget]()
+        self.signer = Signer(secret)
+        self.hosted: dict[str, Hosted] = {}
+        self.stubs: dict[str, Any] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.handler = Receiver(self.endpoints, signer=self.signer, clock=self.clock)
+        self.stack = AsyncExitStack()
+
+    # ------------------------------------------------------------------ opening and closing
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            if self.service.modules:
+                await self.open(stack)
+            self.stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.stack.aclose()
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """The database, the implementations, and whoever looks after their sagas."""
+        if self.database is None:
+            raise SettingsError(f"service {self.name} hosts modules and has no database: set CRATON_DATABASE.")
+        stack.push_async_callback(self.close_links)
+        self.store = await stack.enter_async_context(open_store(self.database, self.service.modules))
+        self.offload = Offload()
+        stack.push_async_callback(self.offload.close)
+        owner = self.ids.new(self.name)
+        for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
+            self.host(module, implementation, owner)
+        for hosted in self.hosted.values():
+            if hosted.sagas.methods:
+                tending = asyncio.get_running_loop().create_task(hosted.sagas.tend(), name=f"{hosted.module} sagas")
+                stack.push_async_callback(hosted.sagas.close)
+                stack.push_async_callback(stop, tending)
+
+    async def close_links(self) -> None:
+        """The links that were opened."""
+        for link in self.links.values():
+            await link.close()
+
+    def in_order(self, found: Mapping[str, type]) -> list[tuple[Module, type]]:
+        """The modules hosted here, each after those that it calls directly."""
+        done: dict[str, type] = {}
+
+        def visit(name: str) -> None:
+            if name in done or name not in found:
+                return
+            for need in needs_of(found[name]).values() if self.local else ():
+                if (module := self.provider(need)) is not None:
+                    visit(module.name)
+            done[name] = found[name]
+
+        for name in found:
+            visit(name)
+        return [(self.application.module(name), implementation) for name, implementation in done.items()]
+
+    def host(self, module: Module, implementation: type, owner: str) -> None:
+        """Make one module's implementation, and offer its methods."""
+        needs = {name: self.provide(module, need) for name, need in needs_of(implementation).items()}
+        hosted = Hosted(
+            module.name, implementation(**needs), self.store,
+            endpoint=self.endpoint, clock=self.clock, ids=self.ids, owner=owner,
+        )
+        self.hosted[module.name] = hosted
+        for endpoint in (*hosted.endpoints.values(), hosted.status()):
+            self.endpoints[endpoint.name] = endpoint
+
+    # ------------------------------------------------------------------ what implementations need
+
+    def provider(self, need: type) -> Module | None:
+        """The module that provides a contract; None for a need of another kind."""
+        return next((m for m in self.application.modules if m.contract is need), None)
+
+    def provide(self, module: Module, need: type) -> Any:
+        """One need of one module."""
+        provider = self.provider(need)
+        if provider is not None:
+            return self.get(provider.contract)
+        if need is module.settings and issubclass(need, Settings):
+            return settings_of(need, module.name, self.environ)
+        if need.__module__ == "craton.edge.authentication":
+            return need(self.secret, self.application.name, clock=self.clock)
+        made = self.made_for(module.name).get(need)
+        if made is None:
+            raise DeclarationError(f"{module.name} needs {need.__name__}, which is no contract of {self.application.name}.")
+        return made()
+
+    def made_for(self, module: str) -> dict[Any, Callable[[], Any]]:
+        """What the framework itself provides."""
+        return {
+            Database: lambda: Database(self.store, module), Events: lambda: Events(self.store, module, self.ids),
+            Saga: Saga, Call: Call, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
+            random.Random: random.SystemRandom,
+        }
+
+    def get(self, contract: Callable[..., T]) -> T:
+        """A module as its neighbours see it: the implementation itself where it is hosted here, else a stub."""
+        module = self.application.of(cast("type", contract))
+        if self.local and module.name in self.hosted:
+            return cast("T", self.hosted[module.name].instance)
+        if module.name not in self.stubs:
+            self.stubs[module.name] = stub_of(module.contract, module.name, self.remote)
+        return cast("T", self.stubs[module.name])
+
+    def remote(self, name: str, method: Method) -> Remote:
+        """One method of a module hosted elsewhere."""
+        home = self.topology.home_of(name.partition(".")[0]).name
+        if home not in self.links:
+            self.links[home], self.budgets[home] = self.find_link(home), Budget()
+        return Remote(
+            name, method, link=self.links[home], signer=self.signer, clock=self.clock, ids=self.ids,
+            budget=self.budgets[home],
+        )
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Any method by its wire name, as a module hosted here would call it."""
+        module, _, method = name.partition(".")
+        if name in self.endpoints and (self.local or method not in self.contract_methods(module)):
+            return self.endpoints[name]
+        remote = self.remote(name, self.contract_methods(module)[method])
+        return Endpoint(module, remote.method, remote.ask)
+
+    def contract_methods(self, module: str) -> dict[str, Method]:
+        """The methods of a module's contract."""
+        return {m.name: m for of, m in self.application.methods() if of.name == module}
+
+    # ------------------------------------------------------------------ the door: calls from outside
+
+    async def call(
+        self, name: str, arguments: msgspec.Struct,
+        *, caller: Caller, key: str | None = None, timeout: float, trace: str = "",
+    ) -> Any:
+        """One call from outside, to a module hosted here or elsewhere. Raises the method's faults, and CallError."""
+        module, _, method = name.partition(".")
+        hosted = self.endpoints.get(name)
+        ask = hosted.ask if hosted else self.remote(name, self.contract_methods(module)[method]).insist
+        token = CONTEXT.set(Context(caller=caller, deadline=asyncio.get_running_loop().time() + timeout, trace=trace))
+        try:
+            async with asyncio.timeout(timeout):
+                return await ask(arguments, key=key)
+        except TimeoutError as error:
+            raise OutcomeUnknown(f"{name} did not answer within {timeout:g} s.") from error
+        except Fault as fault:
+            if type(fault) in self.contract_methods(module)[method].raises:
+                raise
+            raise as_call_error(name, fault) from fault
+        except Exception as error:
+            raise as_call_error(name, error) from error
+        finally:
+            CONTEXT.reset(token)
+
+    async def saga(self, module: str, id: str, *, caller: Caller) -> SagaStatus:
+        """How far a saga of a module is. NotRun where there is none; NotAllowed where it is another caller's."""
+        if module not in {m.name for m in self.application.modules}:
+            raise NotRun(f"there is no module {module}.")
+        name, arguments = f"{module}.{STATUS.name}", STATUS.arguments(id=id)
+        hosted = self.endpoints.get(name)
+        ask = hosted.ask if hosted else self.remote(name, STATUS).ask
+        token = CONTEXT.set(Context(caller=caller, deadline=asyncio.get_running_loop().time() + 5))
+        try:
+            return cast("SagaStatus", await ask(arguments))
+        finally:
+            CONTEXT.reset(token)
+
+
+async def stop(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, and wait until it has stopped."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

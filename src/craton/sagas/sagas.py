@@ -1,0 +1,226 @@
+"""The sagas of one module: started and answered once per key, kept under leases, picked up after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from craton.calls import codec
+from craton.calls.context import CONTEXT, Caller
+from craton.calls.endpoint import Endpoint
+from craton.contract import Method
+from craton.data.inbox import Answer, Inbox, Keyed
+from craton.data.store import Store, transact
+from craton.errors import CallError, KeyReused, NotAllowed, NotRun, StillRunning
+from craton.sagas.journal import LEASE, Answered, Journal, LeaseLost, Record
+from craton.sagas.run import Parked, Run
+from craton.sources import Clock, Ids
+from craton.values import Value
+
+log = logging.getLogger("craton.sagas")
+PULSE = 0.5
+"""Seconds between two looks for sagas that nobody runs."""
+MARGIN = 0.1
+"""Seconds before a deadline at which a saga that goes on says so."""
+
+
+class SagaStatus(Value):
+    """How far a saga is. `state`: running, undoing, done, fault, failed, parked. `answer` is its result, or its
+    fault's fields, as JSON."""
+
+    id: str
+    method: str
+    state: str
+    answer: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ongoing:
+    """A saga that runs in this process."""
+
+    run: Run
+    task: asyncio.Task[Answer | None]
+
+
+class Sagas:
+    """What the saga methods of one module have in common."""
+
+    def __init__(
+        self, store: Store, module: str, inbox: Inbox,
+        *, owner: str, endpoint: Callable[[str], Endpoint], clock: Clock, ids: Ids,
+    ) -> None:
+        self.store, self.module, self.inbox, self.endpoint = store, module, inbox, endpoint
+        self.clock, self.ids = clock, ids
+        self.journal = Journal(store, module, inbox, owner)
+        self.methods: dict[str, SagaMethod] = {}
+        self.ongoing: dict[str, Ongoing] = {}
+
+    def start(self, record: Record) -> Ongoing:
+        """Run a saga in a task of its own, which outlives whoever asked for it."""
+        method = self.methods[record.call.name]
+        run = Run(
+            record, method.method, method.body, journal=self.journal, endpoint=self.endpoint,
+            clock=self.clock.now, trace=CONTEXT.get().trace,
+        )
+        task = asyncio.get_running_loop().create_task(self.watch(run), name=record.id)
+        ongoing = self.ongoing[record.id] = Ongoing(run, task)
+        task.add_done_callback(lambda t: self.ended(record.id, t))
+        return ongoing
+
+    async def watch(self, run: Run) -> Answer | None:
+        """The run's answer; None where another process, or nobody, will give it."""
+        try:
+            return await run.go()
+        except (LeaseLost, Answered, Parked) as why:
+            log.info("saga %s: %s", run.record.id, type(why).__name__)
+            return None
+
+    def ended(self, id: str, task: asyncio.Task[Answer | None]) -> None:
+        """Forget a run. Its error went to those who waited; a stored saga is picked up again."""
+        del self.ongoing[id]
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CallError):
+            log.error("saga %s broke off, and is tried again", id, exc_info=error)
+
+    async def adopt(self, id: str, fence: int) -> None:
+        """Take over a saga that nobody runs."""
+        if not await transact(self.store, self.module, lambda unit: self.journal.claim(unit, id, fence)):
+            return
+        record = await self.journal.read(id)
+        if record is not None and record.call.name not in self.methods:
+            log.error("saga %s: this version has no %s", id, record.call.name)
+        elif record is not None and record.state in ("running", "undoing") and id not in self.ongoing:
+            log.info("saga %s is picked up (%s)", id, record.state)
+            self.start(record)
+
+    async def tend(self) -> None:
+        """For ever: keep the leases of what runs here, and pick up what nobody runs."""
+        renewed = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(PULSE)
+            try:
+                if asyncio.get_running_loop().time() - renewed > LEASE / 3:
+                    renewed = asyncio.get_running_loop().time()
+                    await self.renew()
+                for id, fence in await self.journal.abandoned(set(self.ongoing)):
+                    await self.adopt(id, fence)
+            except Exception as error:  # the database may be away for a while: the next pulse tries again
+                log.warning("%s: sagas could not be looked after: %s", self.module, error)
+
+    async def renew(self) -> None:
+        """Keep the leases of the stored sagas that run here."""
+        mine = {id for id, ongoing in self.ongoing.items() if ongoing.run.record.stored}
+        if mine:
+            await transact(self.store, self.module, lambda unit: self.journal.renew(unit, mine))
+
+    async def close(self) -> None:
+        """Stop what runs here; what is stored goes on at the next start."""
+        tasks = [ongoing.task for ongoing in self.ongoing.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def status(self, id: str, caller: Caller) -> SagaStatus:
+        """How far a saga is, for whoever started it, or an admin."""
+        record = await self.journal.read(id)
+        if record is None and (ongoing := self.ongoing.get(id)) is not None:
+            record = ongoing.run.record
+        status, subject = await self.answered(id) if record is None else self.describe(record)
+        if caller.subject != subject and "admin" not in caller.roles:
+            raise NotAllowed(f"saga {id} belongs to another caller.")
+        return status
+
+    async def answered(self, id: str) -> tuple[SagaStatus, str]:
+        """The status of a saga of which only the answer was kept."""
+        row = await self.inbox.look(self.store, id)
+        if row is None or row.final is None:
+            raise NotRun(f"there is no saga {id} in {self.module}.")
+        return self.status_of(id, row.name, row.status, row.final), row.owner or ""
+
+    def describe(self, record: Record) -> tuple[SagaStatus, str]:
+        """The status of a saga with a row of its own."""
+        final = record.cause if record.state in ("done", "fault", "failed") else None
+        return self.status_of(record.id, record.call.name, record.state, final), record.subject
+
+    def status_of(self, id: str, name: str, state: str, answer: Answer | None) -> SagaStatus:
+        """A status, the answer as JSON."""
+        if answer is None or answer.status == "failed":
+            return SagaStatus(id, name, state)
+        method = self.methods[name].method
+        if answer.status == "fault":
+            fault = codec.decode_fault(method, answer.type or "", answer.body or b"")
+            return SagaStatus(id, name, state, None if fault is None else codec.to_json(fault.body).decode(), answer.type)
+        return SagaStatus(id, name, state, codec.to_json(codec.decode(method.result, answer.body or b"")).decode())
+
+
+class SagaMethod:
+    """One saga of a module."""
+
+    def __init__(self, name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[Any]], home: Sagas) -> None:
+        self.name, self.method, self.body, self.home = name, method, body, home
+        home.methods[name] = self
+
+    async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
+        """The saga's answer; StillRunning, with its id, where it is not finished at the deadline."""
+        id = self.home.ids.new("saga") if key is None else saga_id(key)
+        call = Keyed.of(self.name, self.method, arguments, id, undoes)
+        if undoes is not None and not await self.has_undoing(call):
+            return None
+        while True:
+            ongoing = self.home.ongoing.get(id) or await self.begin(call, keyed=key is not None)
+            if isinstance(ongoing, Answer):
+                return ongoing.give(self.method, self.name)
+            if ongoing is None:
+                await self.pause(id)
+                continue
+            answer = await self.wait(ongoing, call)
+            if answer is not None:
+                return answer.give(self.method, self.name)
+            if key is None:
+                raise StillRunning(self.name, id)
+
+    async def has_undoing(self, call: Keyed) -> bool:
+        """Whether the call that this one undoes was done; a tombstone is left where it never came."""
+        return await transact(self.home.store, self.home.module, lambda unit: self.home.inbox.undoing(unit, call))
+
+    async def begin(self, call: Keyed, *, keyed: bool) -> Ongoing | Answer | None:
+        """Start the saga, or give its answer; None where another process is at it."""
+        home = self.home
+        if keyed:
+            row = await home.inbox.look(home.store, call.key)
+            if row is not None:
+                row.check(call)
+                return row.final
+        if (ongoing := home.ongoing.get(call.key)) is not None:
+            return ongoing
+        caller = CONTEXT.get().caller
+        return home.start(Record(call.key, call, keyed, codec.encode(caller), caller.subject))
+
+    async def wait(self, ongoing: Ongoing, call: Keyed) -> Answer | None:
+        """The answer of a saga that runs here, unless the deadline comes first."""
+        if ongoing.run.record.call.fingerprint != call.fingerprint:
+            raise KeyReused(self.name)
+        left = CONTEXT.get().left()
+        await asyncio.wait({ongoing.task}, timeout=None if left is None else max(0.0, left - MARGIN))
+        if not ongoing.task.done() or ongoing.task.cancelled():
+            raise StillRunning(self.name, call.key)
+        return ongoing.task.result()
+
+    async def pause(self, id: str) -> None:
+        """Another process runs the saga: look again in a moment, until the deadline."""
+        left = CONTEXT.get().left()
+        if left is not None and left < 2 * MARGIN:
+            raise StillRunning(self.name, id)
+        await asyncio.sleep(MARGIN)
+
+
+def saga_id(key: str) -> str:
+    """The id of the saga that runs under a key: the key's digest, so that all replicas find the same one."""
+    return f"saga-{blake2b(key.encode(), digest_size=16).hexdigest()}"
