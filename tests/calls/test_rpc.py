@@ -18,7 +18,7 @@ from craton.calls.receiver import error_of
 from craton.errors import Failed, NotAllowed, NotRun, OutcomeUnknown
 from tests.until import until
 
-SECRET = b"of both sides"
+SECRET = b"known to both sides of each test"
 NEEDS = frozenset({"shop"})
 
 
@@ -167,7 +167,7 @@ async def test_a_peer_with_another_secret_is_refused_on_both_sides_in_words(
     place: str, caplog: pytest.LogCaptureFixture,
 ) -> None:
     shop = Shop()
-    async with linked(place, shop, link={"secret": b"another"}) as link:
+    async with linked(place, shop, link={"secret": b"another one, known to one side"}) as link:
         with pytest.raises(NotRun, match="refused this service: its CRATON_SECRET is another one"):
             await link.send(Request("shop.echo", b"", timeout=5))
     assert "rpc: web refused: its CRATON_SECRET is another one" in caplog.messages

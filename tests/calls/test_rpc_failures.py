@@ -19,7 +19,7 @@ from craton.calls.links.rpc.frames import HEADER, VERSION, Challenge, FrameReade
 from craton.errors import NotRun, OutcomeUnknown
 from tests.until import until
 
-SECRET = b"of both sides"
+SECRET = b"known to both sides of each test"
 NEEDS = frozenset({"shop"})
 
 SERVER = """
@@ -33,7 +33,7 @@ async def answer(request: Request) -> Reply:
     return Reply("ok", sys.argv[1].encode())
 
 async def main() -> None:
-    async with RpcServer(answer, sys.argv[1], secret=b"of both sides"):
+    async with RpcServer(answer, sys.argv[1], secret=b"known to both sides of each test"):
         print("ready", flush=True)
         await asyncio.Event().wait()
 

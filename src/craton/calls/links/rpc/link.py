@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 
+from craton.calls.assertion import derive
 from craton.calls.link import Reply, Request
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.client import ClientConnection, Untaken
@@ -30,7 +31,8 @@ class RpcLink:
         self, addresses: Sequence[str], *, secret: bytes, service: str = "", needs: frozenset[str] = frozenset(),
         limit: int = FRAME_LIMIT, random: random.Random | None = None,
     ) -> None:
-        self.secret, self.service, self.needs, self.limit = secret, service, needs, limit
+        self.service, self.needs, self.limit = service, needs, limit
+        self.secret = derive(secret, "rpc")
         self.random = random or DICE
         self.replicas = [Replica(self, Address.parse(address)) for address in addresses]
         self.closed = False

@@ -8,6 +8,7 @@ import os
 from contextlib import suppress
 from types import TracebackType
 
+from craton.calls.assertion import derive
 from craton.calls.link import Handler, Reply, Request
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.connection import Connection, log
@@ -41,7 +42,8 @@ class RpcServer:
         self, handler: Handler, address: str, *, secret: bytes, service: str = "", limit: int = FRAME_LIMIT,
         drain: float = DRAIN_SECONDS,
     ) -> None:
-        self.handler, self.secret, self.service, self.limit, self.patience = handler, secret, service, limit, drain
+        self.handler, self.service, self.limit, self.patience = handler, service, limit, drain
+        self.secret = derive(secret, "rpc")
         self.where = Address.parse(address)
         self.connections: set[ServerConnection] = set()
         self.leaving = False

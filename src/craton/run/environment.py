@@ -1,0 +1,104 @@
+"""What one process of a service is told by the environment variables it is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from craton.calls.assertion import derive
+from craton.calls.links.rpc.address import Address
+from craton.errors import SettingsError
+
+Peers = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The settings of one process.
+
+    `database` is a URL, `listen` where it answers other services (rpc), `http` the host and port of its edge, `peers`
+    the addresses of other services, and `secret` what all services of one installation share.
+    """
+
+    topology: str
+    service: str
+    secret: bytes = field(repr=False)
+    database: str | None = field(default=None, repr=False)  # it may hold a password
+    listen: str | None = None
+    http: str | None = None
+    peers: Peers = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, environ: Mapping[str, str]) -> Environment:
+        """The settings in these variables. SettingsError names every one that is missing or wrong."""
+        found: dict[str, Any] = {}
+        wrong = []
+        for name, read in READERS.items():
+            variable = f"CRATON_{name.upper()}"
+            if text := environ.get(variable):
+                try:
+                    found[name] = read(text)
+                except SettingsError as error:
+                    wrong.append(f"{variable}: {str(error).removeprefix(variable).strip()}")
+            elif name in REQUIRED:
+                wrong.append(f"{variable} is missing: set it to {REQUIRED[name]}.")
+        if wrong:
+            raise SettingsError(" ".join(wrong))
+        return cls(**found)
+
+    def variables(self) -> dict[str, str]:
+        """The variables that tell a process this."""
+        peers = ";".join(f"{name}={','.join(addresses)}" for name, addresses in self.peers.items())
+        found = {
+            "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(), "PEERS": peers,
+            "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http,
+        }
+        return {f"CRATON_{name}": text for name, text in found.items() if text}
+
+
+def secret_of(text: str) -> bytes:
+    """A secret that is long enough."""
+    derive(text.encode(), "check")
+    return text.encode()
+
+
+def database_of(url: str) -> str:
+    """A URL of a database that can be opened; it is not repeated when it is wrong, since it may hold a password."""
+    if not url.startswith(("sqlite:///", "postgresql://")):
+        raise SettingsError("write sqlite:////folder/file.db or postgresql://user:password@host:port/name.")
+    return url
+
+
+def address_of(text: str) -> str:
+    """An address of rpc."""
+    return str(Address.parse(text))
+
+
+def http_of(text: str) -> str:
+    """A host and a port."""
+    try:
+        Address.parse(f"tcp:{text}")
+    except SettingsError:
+        raise SettingsError(f"{text!r} is no place for HTTP: write host:port, such as 127.0.0.1:8000.") from None
+    return text
+
+
+def peers_of(text: str) -> Peers:
+    """`inventory=unix:/a.sock;orders=tcp:h:1,tcp:h:2`: where each service answers, with all its replicas."""
+    pairs = [part.partition("=") for part in text.split(";") if part]
+    for name, equals, addresses in pairs:
+        if not (name and equals and addresses):
+            raise SettingsError(f"{name!r} is no peer: write service=address, several with semicolons between them.")
+    return {name: tuple(address_of(address) for address in addresses.split(",")) for name, _, addresses in pairs}
+
+
+READERS: Mapping[str, Callable[[str], Any]] = {
+    "topology": str, "service": str, "secret": secret_of, "database": database_of, "listen": address_of,
+    "http": http_of, "peers": peers_of,
+}
+REQUIRED = {
+    "topology": "the name of a topology, such as monolith",
+    "service": "the name of a service of the topology",
+    "secret": "what all services of this installation share",
+}
