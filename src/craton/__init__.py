@@ -52,14 +52,14 @@ NEEDS = {
     "Saga": "craton.sagas.saga",
     "Tokens": "craton.edge.authentication",
 }
-"""Where the names stand that are imported when they are used, so that contracts alone load no database and no server."""
+"""Where the names stand that are imported when they are used, so that contracts load no database and no server."""
 
 __all__ = [
-    "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand", "CratonError",
-    "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments", "KeyReused", "Misuse",
-    "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown", "OutsideStep", "QueryWrote",
-    "ReplayDiffers", "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Tokens", "Topology", "Value",
-    "Withdrawn", "command", "effect", "query", "saga",
+    "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
+    "CratonError", "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments",
+    "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown",
+    "OutsideStep", "QueryWrote", "ReplayDiffers", "Saga", "Secret", "Settings", "SettingsError", "StillRunning",
+    "Tokens", "Topology", "Value", "Withdrawn", "command", "effect", "query", "saga",
 ]
 
 

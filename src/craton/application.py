@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, get_type_hints
 
-from craton.contract import Method, is_contract, methods_of
+from craton.checking import check_contract, check_modules, check_name, check_settings
+from craton.contract import Method, methods_of
 from craton.errors import DeclarationError
+from craton.implementation import check_cycles, check_implementation, check_needs, needs_of
 from craton.module import Module, load
+from craton.routes import check_routes
 
 
 @dataclass(frozen=True, init=False)
@@ -23,13 +24,20 @@ class Application:
     def __init__(self, name: str, modules: Iterable[Module]) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "modules", tuple(modules))
+        check_name(name, "application")
+        check_modules(name, self.modules)
+        for module in self.modules:
+            check_contract(module.contract)
+            check_settings(module)
+        check_routes(self.modules)
 
     def module(self, name: str) -> Module:
         """The module with this name."""
         for module in self.modules:
             if module.name == name:
                 return module
-        raise DeclarationError(f"{self.name} has no module {name}: it has {', '.join(m.name for m in self.modules)}.")
+        known = ", ".join(module.name for module in self.modules)
+        raise DeclarationError(f"application {self.name} has no module {name}: it has {known}.")
 
     def of(self, contract: type) -> Module:
         """The module that provides this contract."""
@@ -46,37 +54,31 @@ class Application:
 
 
 def find_application(name: str) -> Application:
-    """The application of a package: the one Application value in its file `application`."""
+    """The application of a package ("apps.store"): the one Application value in its file `application`."""
+    file = f"{name}.application"
     try:
-        file = import_module(f"{name}.application")
+        values = vars(import_module(file)).values()
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.application.".startswith(f"{error.name}."):
-            raise
-        raise DeclarationError(f"there is no {name}.application: give the package that holds it, such as apps.store.") from error
-    found = {id(value): value for value in vars(file).values() if isinstance(value, Application)}
+        if error.name is None or not f"{file}.".startswith(f"{error.name}."):
+            raise  # the file exists, and imports something that does not: its own traceback says more
+        raise DeclarationError(f"there is no {file}: give the package that holds it, such as apps.store.") from error
+    found = {id(value): value for value in values if isinstance(value, Application)}
     if len(found) != 1:
-        raise DeclarationError(f"{name}.application holds {len(found)} Application values: it must hold exactly one.")
+        raise DeclarationError(f"{file} holds {len(found)} Application values: it must hold exactly one.")
     return next(iter(found.values()))
 
 
-def needs_of(implementation: type) -> dict[str, type]:
-    """What an implementation asks for: the parameters of its `__init__`, by annotation."""
-    makers = [c for c in implementation.__mro__ if "__init__" in vars(c) and c is not object and not is_protocol(c)]
-    if not makers:
-        return {}
-    function: Any = vars(makers[0])["__init__"]
-    hints = get_type_hints(function)
-    return {name: hints[name] for name in list(inspect.signature(function).parameters)[1:]}
-
-
-def is_protocol(kind: type) -> bool:
-    """Whether a class is a Protocol: such have an `__init__` of their own, which makes nothing."""
-    return bool(getattr(kind, "_is_protocol", False))
-
-
 def implementations(application: Application, names: Iterable[str]) -> dict[str, type]:
-    """The implementations of these modules, loaded and checked."""
-    return {name: load(application.module(name).implementation, what=name) for name in names}
+    """The implementations of these modules by name, loaded and checked against contracts, needs and each other."""
+    modules = [application.module(name) for name in names]
+    providers = {module.contract: module.name for module in application.modules}
+    found = {module.name: load(module.implementation, what=f"module {module.name}") for module in modules}
+    for module in modules:
+        check_implementation(module, found[module.name])
+        check_needs(module, found[module.name], providers=providers)
+    asked = {name: needs_of(implementation).values() for name, implementation in found.items()}
+    check_cycles({name: tuple(providers[kind] for kind in kinds if kind in providers) for name, kinds in asked.items()})
+    return found
 
 
-__all__ = ["Application", "find_application", "implementations", "is_contract", "needs_of"]
+__all__ = ["Application", "find_application", "implementations", "needs_of"]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints, overload
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints, overload
 
 import msgspec
 
@@ -70,26 +70,32 @@ class Marker:
     def __call__(self, method: F, /) -> F: ...
     @overload
     def __call__(
-        self, *, get: str | None = None, post: str | None = None, put: str | None = None, patch: str | None = None,
+        self, /, *, get: str | None = None, post: str | None = None, put: str | None = None, patch: str | None = None,
         delete: str | None = None, raises: Faults = (), allow: str = "caller",
     ) -> Callable[[F], F]: ...
-    def __call__(self, method: Any = None, /, *, raises: Faults = (), allow: str = "caller", **routes: str | None) -> Any:
+    def __call__(self, method: Any = None, /, **options: Any) -> Any:
         """Mark a method.
 
         `get`, `post`, `put`, `patch`, `delete`: the path at the edge, with `{parameter}` where one stands in it.
         `raises`: the faults it may answer with. `allow`: who may call it from outside: "anyone", "caller" (whoever has
         a token, guests included), or a role such as "user" or "admin".
         """
-        found = [Route(verb.upper(), path) for verb, path in routes.items() if path is not None]  # type: ignore[arg-type]
-        if len(found) > 1:
-            raise DeclarationError(f"@{self.kind} was given {len(found)} routes: give a method one route.")
-        mark = Mark(self.kind, found[0] if found else None, raises if isinstance(raises, tuple) else (raises,), allow)
+        mark = mark_of(self.kind, **options)
 
         def apply(f: F) -> F:
             setattr(f, MARK, mark)
             return f
 
         return apply if method is None else apply(method)
+
+
+def mark_of(kind: Kind, *, raises: Faults = (), allow: str = "caller", **routes: str | None) -> Mark:
+    """The mark that a decorator leaves."""
+    found = [Route(verb.upper(), path) for verb, path in routes.items() if path is not None]  # type: ignore[arg-type]
+    if len(found) > 1:
+        paths = " and ".join(f"{route.verb} {route.path}" for route in found)
+        raise DeclarationError(f"@{kind} was given {paths}: give a method one route.")
+    return Mark(kind, found[0] if found else None, raises if isinstance(raises, tuple) else (raises,), allow)
 
 
 query = Marker("query")
@@ -100,7 +106,7 @@ effect = Marker("effect")
 
 def is_contract(kind: object) -> bool:
     """Whether it is a Protocol class with marked methods of its own or of its bases."""
-    return isinstance(kind, type) and getattr(kind, "_is_protocol", False) and kind is not Protocol and bool(marks_of(kind))
+    return isinstance(kind, type) and getattr(kind, "_is_protocol", False) and bool(marks_of(kind))
 
 
 def marks_of(kind: type) -> dict[str, Mark]:
@@ -114,7 +120,7 @@ def marks_of(kind: type) -> dict[str, Mark]:
 def contract_of(implementation: type) -> type:
     """The one contract that a class implements."""
     found = [base for base in implementation.__mro__[1:] if is_contract(base)]
-    own = [c for c in found if not any(c is not d and issubclass(d, c) for d in found)]
+    own = [c for c in found if not any(c is not d and c in d.__mro__ for d in found)]
     if len(own) != 1:
         names = ", ".join(c.__name__ for c in own) or "none"
         raise DeclarationError(f"{implementation.__name__} must subclass exactly one contract, and subclasses {names}.")
@@ -124,29 +130,40 @@ def contract_of(implementation: type) -> type:
 @cache
 def methods_of(kind: type) -> dict[str, Method]:
     """The marked methods of a contract, or of an implementation (its contract's and the marked ones of its own)."""
-    return {name: describe(kind, name, mark) for name, mark in marks_of(kind).items()}
+    return {name: method_of(kind, name, mark) for name, mark in marks_of(kind).items()}
 
 
-def describe(kind: type, name: str, mark: Mark) -> Method:
+def method_of(kind: type, name: str, mark: Mark) -> Method:
     """One method, read from its signature and its mark."""
+    where = f"{kind.__name__}.{name}"
     function = getattr(kind, name)
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise DeclarationError(f"{kind.__name__}.{name}: {error}; annotations must name types its file imports.") from error
+    hints = hints_of(function, where)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())[1:]
     for p in parameters:
+        if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+            raise DeclarationError(
+                f"{where}: parameter {p.name} is {p.kind.description}: give each argument a name and a type."
+            )
         if p.name not in hints:
-            raise DeclarationError(f"{kind.__name__}.{name}: parameter {p.name} has no type; annotate it.")
-    fields = [(p.name, hints[p.name]) if p.default is p.empty else (p.name, hints[p.name], p.default) for p in parameters]
+            raise DeclarationError(f"{where}: parameter {p.name} has no type: annotate it.")
     if "return" not in hints:
-        raise DeclarationError(f"{kind.__name__}.{name} has no return type; annotate it (`-> None` where there is none).")
-    result = hints["return"]
-    streams = get_origin(result) is AsyncIterator
+        raise DeclarationError(f"{where} has no return type: annotate it (`-> None` where there is none).")
+    fields = [(p.name, hints[p.name], *(() if p.default is p.empty else (p.default,))) for p in parameters]
+    arguments = msgspec.defstruct(f"{kind.__name__}_{name}", fields, frozen=True, kw_only=True, module=kind.__module__)
+    result, streams = hints["return"], get_origin(hints["return"]) is AsyncIterator
     return Method(
         name=name, kind=mark.kind, raises=mark.raises, route=mark.route, allow=mark.allow, streams=streams,
-        arguments=msgspec.defstruct(f"{kind.__name__}_{name}", fields, frozen=True, kw_only=True, module=kind.__module__),
-        result=get_args(result)[0] if streams else result,
+        arguments=arguments, result=get_args(result)[0] if streams else result,
         signature=signature.replace(parameters=parameters),
     )
+
+
+def hints_of(function: Any, where: str) -> dict[str, Any]:
+    """The types in a function's annotations, or in those of a class."""
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DeclarationError(
+            f"{where}: {error}: import every type of its annotations, and not under TYPE_CHECKING."
+        ) from error

@@ -24,7 +24,8 @@ def settings_of(kind: type[S], module: str, environ: Mapping[str, str]) -> S:
     given = {name.removeprefix(prefix).lower(): text for name, text in environ.items() if name.startswith(prefix)}
     hints = get_type_hints(kind, include_extras=True)
     fields = {f.name: f for f in msgspec.structs.fields(kind)}
-    wrong = [f"{prefix}{n.upper()} is no setting of {module}: it has {listed(prefix, fields)}" for n in given if n not in fields]
+    known = ", ".join(f"{prefix}{name.upper()}" for name in fields) or "none"
+    wrong = [f"{prefix}{n.upper()} is no setting of {module}: it has {known}" for n in given if n not in fields]
     wrong += [f"{prefix}{n.upper()} is missing: set it" for n, f in fields.items() if f.required and n not in given]
     found: dict[str, Any] = {}
     for name in given.keys() & fields.keys():
@@ -35,11 +36,6 @@ def settings_of(kind: type[S], module: str, environ: Mapping[str, str]) -> S:
     if wrong:
         raise SettingsError("; ".join(sorted(wrong)) + ".")
     return kind(**found)
-
-
-def listed(prefix: str, fields: Mapping[str, object]) -> str:
-    """The variables of a module, for people."""
-    return ", ".join(f"{prefix}{name.upper()}" for name in fields) or "none"
 
 
 def decode(kind: type, text: object) -> object:

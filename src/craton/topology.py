@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from craton.application import Application
+from craton.checking import check_name
 from craton.errors import DeclarationError, SettingsError
 
 
@@ -23,6 +24,15 @@ class Service:
     modules: tuple[str, ...]
     replicas: int = 1
 
+
+LINKS = {
+    "local": "local is for modules of one service, and these are of two",
+    "wire": "wire is for tests, within one process",
+    "rpc": "",
+    "rest": "rest is not available yet",
+    "grpc": "grpc is not available yet",
+}
+"""The kinds of links, and why one may not be chosen in a topology."""
 
 GATEWAY = Service("gateway", ())
 """What serves the edge in front of several services, and hosts no module; every topology has it."""
@@ -41,7 +51,8 @@ class Topology:
         for service in (*self.services, GATEWAY):
             if service.name == name:
                 return service
-        raise DeclarationError(f"topology {self.name} has no service {name}: it has {listed(s.name for s in self.services)}.")
+        known = listed(service.name for service in self.services)
+        raise DeclarationError(f"topology {self.name} has no service {name}: it has {known}.")
 
     def home_of(self, module: str) -> Service:
         """The service that hosts a module."""
@@ -103,7 +114,12 @@ def load_topologies(application: Application, path: Path) -> dict[str, Topology]
     """The topologies of an application, checked. `monolith` and `microservices` exist without being written."""
     tables = {"monolith": {"services": {application.name: ["*"]}}, "microservices": {"each": "*"}} | read(path)
     tables.pop("companions", None)
-    return {name: topology_of(application, name, parsed(table, TopologyTable, f"{path}: {name}")) for name, table in tables.items()}
+    found = {}
+    for name, table in tables.items():
+        check_name(name, "topology")
+        found[name] = topology_of(application, name, parsed(table, TopologyTable, f"{path}: {name}"))
+        check_topology(application, found[name])
+    return found
 
 
 def load_companions(path: Path) -> tuple[Companion, ...]:
@@ -141,6 +157,57 @@ def topology_of(application: Application, name: str, table: TopologyTable) -> To
     ]
     services += [Service(module, (module,)) for module in rest if table.each]
     return Topology(name, tuple(services), table.links)
+
+
+def check_topology(application: Application, topology: Topology) -> None:
+    """Refuse a topology that places a module nowhere or twice, or that links what cannot be linked."""
+    where = f"topology {topology.name}"
+    known = [module.name for module in application.modules]
+    for service in topology.services:
+        check_service(service, where, known=known)
+    for name in known:
+        homes = [service.name for service in topology.services for module in service.modules if module == name]
+        if not homes:
+            raise DeclarationError(f"{where} forgets module {name}: place it in a service.")
+        if len(homes) > 1:
+            raise DeclarationError(
+                f"{where} places module {name} in {' and in '.join(homes)}: place it in one service."
+            )
+    for pair, kind in topology.links.items():
+        check_link(topology, pair, kind)
+
+
+def check_service(service: Service, where: str, *, known: Sequence[str]) -> None:
+    """Refuse a service that could not be started."""
+    check_name(service.name, f"{where}: service")
+    if service.replicas < 1:
+        raise DeclarationError(f"{where}: service {service.name} has {service.replicas} replicas: give it at least 1.")
+    if not service.modules:
+        raise DeclarationError(f"{where}: service {service.name} has no modules: give it one, or remove it.")
+    for module in service.modules:
+        if module not in known:
+            raise DeclarationError(
+                f"{where}: service {service.name} has an unknown module {module}: the application has {listed(known)}."
+            )
+
+
+def check_link(topology: Topology, pair: str, kind: str) -> None:
+    """Refuse a link that does not exist, or between modules that need none."""
+    where = f"topology {topology.name}: link {pair!r}"
+    asking, arrow, asked = pair.partition(" -> ")
+    if not arrow:
+        raise DeclarationError(f"{where} is malformed: write it like 'orders -> payments'.")
+    for module in (asking, asked):
+        if not any(module in service.modules for service in topology.services):
+            raise DeclarationError(f"{where} names {module}, which is no module: correct it.")
+    if kind not in LINKS:
+        raise DeclarationError(f"{where} is of an unknown kind {kind!r}: there are {listed(LINKS)}.")
+    if topology.home_of(asking) is topology.home_of(asked):
+        raise DeclarationError(
+            f"{where}: both are in service {topology.home_of(asking).name}, where calls are local: remove the link."
+        )
+    if kind != "rpc":
+        raise DeclarationError(f"{where}: {LINKS[kind]}: use rpc.")
 
 
 def check_database(service: Service, url: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from hmac import compare_digest
 from typing import Any, ClassVar, dataclass_transform, get_origin, get_type_hints
 
 import msgspec
+
+from craton.errors import DeclarationError
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -37,6 +38,10 @@ class EventMeta(ValueMeta):
         *, key: str | None = None, version: int = 1, **options: Any,
     ) -> None:
         super().__init__(name, bases, namespace)
+        if key is not None and key not in cls.__struct_fields__:
+            raise DeclarationError(
+                f"{name}: its key {key!r} is none of its fields: name the field that events are ordered by."
+            )
         cls.ordered_by, cls.version = key, version
 
 
@@ -59,10 +64,13 @@ class Fault(Exception):
 
     def __init_subclass__(cls, *, status: int | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if status is not None:
-            cls.status = status
-        own = [name for name in cls.__dict__.get("__annotations__", {}) if name in cls.__dict__]
-        cls.defaults = cls.defaults | {name: cls.__dict__[name] for name in own}
+        cls.status = cls.status if status is None else status
+        if not 400 <= cls.status <= 499:
+            raise DeclarationError(
+                f"{cls.__name__}: status {cls.status} is none of a fault: give it one of 400 to 499."
+            )
+        own = [name for name in vars(cls).get("__annotations__", {}) if name in vars(cls)]
+        cls.defaults = cls.defaults | {name: vars(cls)[name] for name in own}
         for name in own:
             delattr(cls, name)
 
@@ -82,12 +90,15 @@ class Fault(Exception):
         return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.body.__struct_fields__)})"
 
 
-@cache
 def body_of(fault: type[Fault]) -> type[msgspec.Struct]:
-    """The struct with the fault's fields: what crosses the wire in the exception's place."""
-    hints = {n: t for n, t in get_type_hints(fault, include_extras=True).items() if get_origin(t) is not ClassVar}
-    fields = [(n, t, fault.defaults[n]) if n in fault.defaults else (n, t) for n, t in hints.items() if t is not ClassVar]
-    return msgspec.defstruct(fault.__name__, fields, frozen=True, module=fault.__module__)
+    """The struct with the fault's fields, made once: what crosses the wire in the exception's place."""
+    made: type[msgspec.Struct] | None = vars(fault).get("__craton_body__")
+    if made is None:
+        hints = {n: t for n, t in get_type_hints(fault, include_extras=True).items() if get_origin(t) is not ClassVar}
+        fields = [(n, t, fault.defaults[n]) if n in fault.defaults else (n, t) for n, t in hints.items()]
+        made = msgspec.defstruct(fault.__name__, fields, frozen=True, module=fault.__module__)
+        setattr(fault, "__craton_body__", made)  # noqa: B010
+    return made
 
 
 def fault_of(fault: type[Fault], body: msgspec.Struct) -> Fault:

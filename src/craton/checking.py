@@ -1,0 +1,197 @@
+"""What is refused of an application's names, contracts, routes, faults and events, before anything is loaded."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, Protocol
+
+import msgspec
+
+from craton.contract import Method, marks_of, methods_of
+from craton.crossing import check_crossing, check_no_secret, fields_of, is_textual, shown
+from craton.errors import DeclarationError
+from craton.module import Module
+from craton.routes import check_route
+from craton.settings import Settings
+from craton.values import Event, Fault, Secret, body_of
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+ROLE = re.compile(r"[a-z][a-z0-9_-]*")
+TAKEN = re.compile(r"gateway|craton|public|information_schema|pg_.*|sqlite(_.*)?")
+"""Names that would clash with the gateway, or with schemas and tables that the databases keep for themselves."""
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse a name that cannot name a service, a schema, a table or a variable alike."""
+    if not NAME.fullmatch(name) or len(name) > 40:
+        raise DeclarationError(
+            f"{what} {name!r}: a name is made of lower-case letters, digits and single underscores, begins with a "
+            "letter, and has at most 40 characters."
+        )
+    if TAKEN.fullmatch(name):
+        raise DeclarationError(f"{what} {name!r}: this name is reserved: choose another.")
+
+
+def check_modules(application: str, modules: Sequence[Module]) -> None:
+    """Refuse modules that cannot be told apart: by name, contract, tables, migrations or route."""
+    if not modules:
+        raise DeclarationError(f"application {application} has no modules: list at least one.")
+    for module in modules:
+        check_name(module.name, "module")
+    check_claims((m.name, m.name) for m in modules)
+    for module in modules:
+        for other in modules:
+            if other.name.startswith(f"{module.name}_"):
+                raise DeclarationError(
+                    f"modules {module.name} and {other.name}: tables and settings named {other.name}_... could be of "
+                    f"either: rename one, so that neither begins with the other and an underscore."
+                )
+    check_claims((f"contract {m.contract.__name__}", m.name) for m in modules)
+    check_claims((f"tables {m.tables}", m.name) for m in modules if m.tables)
+    check_claims((f"migrations {m.migrations}", m.name) for m in modules if m.migrations)
+
+
+def check_claims(claims: Iterable[tuple[str, str]]) -> None:
+    """Refuse what two modules claim; each claim is (what, by whom)."""
+    owners: dict[str, str] = {}
+    for what, owner in claims:
+        if what in owners and what == owner:
+            raise DeclarationError(f"two modules are named {owner}: rename one.")
+        if what in owners:
+            raise DeclarationError(
+                f"{what}: claimed by {owners[what]} and by {owner}: it can belong to only one module."
+            )
+        owners[what] = owner
+
+
+def check_settings(module: Module) -> None:
+    """Refuse settings that cannot be read from the environment."""
+    if module.settings is None:
+        return
+    if not (isinstance(module.settings, type) and issubclass(module.settings, Settings)):
+        raise DeclarationError(
+            f"module {module.name}: settings={shown(module.settings)} is no subclass of Settings: make it one."
+        )
+    for name, kind in fields_of(module.settings).items():
+        if not is_textual(kind, also=(Secret,)):
+            raise DeclarationError(
+                f"{module.settings.__name__}.{name} is {shown(kind)}, which cannot be read from an environment "
+                "variable: use a plain type, such as str."
+            )
+
+
+def check_contract(contract: type) -> None:
+    """Refuse what is no contract, or one that could not be kept over a link."""
+    if not getattr(contract, "_is_protocol", False):
+        raise DeclarationError(
+            f"{contract.__name__} is no contract: a contract is a typing.Protocol with marked methods."
+        )
+    for place, member in members_of(contract):
+        if not inspect.isfunction(member):
+            raise DeclarationError(f"{place} is no method: a contract holds methods only; make it a @query.")
+        if member.__name__ not in marks_of(contract):
+            raise DeclarationError(f"{place} has no mark: mark it @query, @command, @saga or @effect.")
+    if not marks_of(contract):
+        raise DeclarationError(
+            f"{contract.__name__} has no methods: a contract needs at least one, marked @query or @command."
+        )
+    for method in methods_of(contract).values():
+        check_method(method, f"{contract.__name__}.{method.name}", function=getattr(contract, method.name))
+    for event in events_in(sys.modules.get(contract.__module__)):
+        check_event(event)
+
+
+def members_of(contract: type) -> Iterator[tuple[str, Any]]:
+    """What a contract and those it inherits from declare, each with its place."""
+    for kind in contract.__mro__:
+        if kind not in (Protocol, Generic, object):
+            declared = vars(kind).get("__annotations__", {}) | vars(kind)
+            yield from ((f"{kind.__name__}.{n}", v) for n, v in declared.items() if not n.startswith("_"))
+
+
+def check_method(method: Method, where: str, *, function: Any) -> None:
+    """Refuse a method that could not be called over a link, or that would break a law."""
+    check_async(method, where, function=function)
+    for field in msgspec.structs.fields(method.arguments):
+        check_crossing(field.type, f"{where}: parameter {field.name}")
+    check_crossing(method.result, f"{where}: its result")
+    check_stored(method, where)
+    check_raises(method, where)
+    if not (isinstance(method.allow, str) and ROLE.fullmatch(method.allow)):
+        raise DeclarationError(
+            f"{where}: allow={method.allow!r} is no role: write 'anyone', 'caller' or a role such as 'admin'."
+        )
+    if method.route:
+        check_route(method, method.route, where)
+
+
+def check_async(method: Method, where: str, *, function: Any) -> None:
+    """Refuse methods that block, and streams that are none."""
+    waits = inspect.iscoroutinefunction(function)
+    if method.streams and waits:
+        raise DeclarationError(
+            f"{where} is `async def`, but a stream is `def ... -> AsyncIterator[T]`: drop the async."
+        )
+    if method.streams and method.kind != "query":
+        raise DeclarationError(f"{where} is a {method.kind} that streams: only queries stream; return a value.")
+    if not method.streams and not waits:
+        raise DeclarationError(f"{where} is not async: write `async def`, since the call may leave the process.")
+
+
+def check_stored(method: Method, where: str) -> None:
+    """Refuse secrets in what is stored: answers of keyed calls, and the arguments of sagas and effects."""
+    if method.kind == "query":
+        return
+    if method.kind != "command":
+        reason = f"the arguments of a {method.kind} are stored: exchange it for a token first, with a command"
+        for field in msgspec.structs.fields(method.arguments):
+            check_no_secret(field.type, f"{where}: parameter {field.name}", reason=reason)
+    reason = f"the answer of a {method.kind} is stored under its key: return what may be stored"
+    check_no_secret(method.result, f"{where}: its result", reason=reason)
+
+
+def check_raises(method: Method, where: str) -> None:
+    """Refuse what is no fault, and faults that cannot be told apart or stored."""
+    for fault in method.raises:
+        if not (isinstance(fault, type) and issubclass(fault, Fault)):
+            raise DeclarationError(f"{where}: raises= names {shown(fault)}, which is no fault: subclass Fault.")
+        if fault is Fault:
+            raise DeclarationError(f"{where}: raises= names Fault itself: name the faults that the method raises.")
+        check_fault(fault)
+    names = [fault.__name__ for fault in method.raises]
+    for name in names:
+        if names.count(name) > 1:
+            raise DeclarationError(
+                f"{where}: raises= names {name} twice: faults are told apart by name; keep or rename one."
+            )
+
+
+def check_fault(fault: type[Fault]) -> None:
+    """Refuse a fault whose fields hide what an exception has, or may not cross, or may not be stored."""
+    for field in msgspec.structs.fields(body_of(fault)):
+        where = f"{fault.__name__}.{field.name}"
+        if hasattr(Fault, field.name) or field.name == "body":
+            raise DeclarationError(f"{where} hides what every fault has under this name: rename the field.")
+        check_crossing(field.type, where)
+        check_no_secret(field.type, where, reason="a fault is stored as an answer: leave it out")
+
+
+def check_event(event: type[Event]) -> None:
+    """Refuse an event whose fields hide what every event has, or may not cross, or may not be stored."""
+    for name, kind in fields_of(event).items():
+        where = f"{event.__name__}.{name}"
+        if hasattr(Event, name):
+            raise DeclarationError(f"{where} hides what every event has under this name: rename the field.")
+        check_crossing(kind, where)
+        check_no_secret(kind, where, reason="an event is stored and sent to every subscriber: leave it out")
+        if name == event.ordered_by and not is_textual(kind):
+            raise DeclarationError(f"{where} is {shown(kind)}, which cannot be a key: name a field of a plain type.")
+
+
+def events_in(file: Any) -> list[type[Event]]:
+    """The events that a Python file declares or imports."""
+    values = {id(v): v for v in vars(file).values()} if file else {}
+    return [v for v in values.values() if isinstance(v, type) and issubclass(v, Event) and v is not Event]

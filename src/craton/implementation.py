@@ -1,0 +1,182 @@
+"""What is refused of an implementation: it must keep its contract, and ask only for what there is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Generic
+
+from craton.checking import check_event, check_method, events_in
+from craton.contract import MARK, Mark, Method, contract_of, hints_of, is_contract, methods_of
+from craton.crossing import shown
+from craton.errors import DeclarationError
+from craton.module import Module
+from craton.raising import undeclared
+from craton.settings import Settings
+
+PROVIDED = frozenset({
+    "craton.calls.call.Call", "craton.calls.offload.Offload", "craton.data.database.Database",
+    "craton.edge.authentication.Tokens", "craton.messages.events.Events", "craton.sagas.saga.Saga",
+    "craton.sources.Clock", "craton.sources.Ids", "random.Random",
+})
+"""What every implementation may ask for; by name, since these come from layers that build on this one."""
+
+
+def needs_of(implementation: type) -> dict[str, type]:
+    """What an implementation asks for: the parameters of its `__init__`, by annotation."""
+    makers = [c for c in implementation.__mro__ if "__init__" in vars(c) and c is not object and not is_protocol(c)]
+    if not makers:
+        return {}
+    function: Any = vars(makers[0])["__init__"]
+    where = f"{implementation.__name__}.__init__"
+    hints, parameters = hints_of(function, where), list(inspect.signature(function).parameters.values())[1:]
+    for p in parameters:
+        if p.name not in hints or p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+            raise DeclarationError(
+                f"{where}: {p.name} does not say what it asks for: annotate it with a contract or a part of Craton."
+            )
+    return {p.name: hints[p.name] for p in parameters}
+
+
+def is_protocol(kind: type) -> bool:
+    """Whether a class is a Protocol: such have an `__init__` of their own, which makes nothing."""
+    return bool(getattr(kind, "_is_protocol", False))
+
+
+def check_implementation(module: Module, implementation: type) -> None:
+    """Refuse an implementation that does not keep its contract."""
+    if not isinstance(implementation, type):
+        raise DeclarationError(
+            f"module {module.name}: {module.implementation} is no class: name the class that implements the contract."
+        )
+    name, contract = implementation.__name__, contract_of(implementation)
+    if contract is not module.contract:
+        raise DeclarationError(
+            f"module {module.name} promises {module.contract.__name__}, but {name} implements {contract.__name__}: "
+            "correct one of the two."
+        )
+    own = [kind for kind in implementation.__mro__ if kind is not Generic and not is_protocol(kind)]
+    if any("__slots__" in vars(kind) for kind in own):
+        raise DeclarationError(f"{name} has __slots__, but commands are wrapped on the instance: remove __slots__.")
+    promised = methods_of(contract)
+    for method in promised.values():
+        check_promise(implementation, contract, method)
+    for method in methods_of(implementation).values():
+        if method.name not in promised:
+            check_internal(implementation, method)
+        check_faults(implementation, method)
+    for event in events_in(inspect.getmodule(implementation)):
+        check_event(event)
+
+
+def check_promise(implementation: type, contract: type, method: Method) -> None:
+    """Refuse a method that is missing, or that is not what the contract says."""
+    where, promise = f"{implementation.__name__}.{method.name}", f"{contract.__name__}.{method.name}"
+    found = next(vars(c)[method.name] for c in implementation.__mro__ if method.name in vars(c))
+    if found is getattr(contract, method.name):
+        raise DeclarationError(f"{implementation.__name__} does not implement {promise}: write the method.")
+    if not inspect.isfunction(found):
+        raise DeclarationError(f"{where} is no method: write it as {promise} is written.")
+    if isinstance(getattr(found, MARK, None), Mark):
+        raise DeclarationError(f"{where} is marked again: the mark stands in {contract.__name__}; remove this one.")
+    check_signature(where, found, promise, getattr(contract, method.name))
+    if method.streams and inspect.iscoroutinefunction(found):
+        raise DeclarationError(f"{where} is a coroutine, but {promise} is a stream: `yield` its items.")
+    if not method.streams and not inspect.iscoroutinefunction(found):
+        raise DeclarationError(f"{where} is not async, but {promise} is: write `async def`.")
+
+
+def check_signature(where: str, found: Any, promise: str, promised: Any) -> None:
+    """Refuse a signature that is not the contract's: in names, kinds, order, types, defaults and result."""
+    theirs, ours = signature_of(found, where), signature_of(promised, promise)
+    if theirs != ours:
+        raise DeclarationError(f"{where} is {written(theirs)}, but {promise} is {written(ours)}: make them the same.")
+
+
+def signature_of(function: Any, where: str) -> inspect.Signature:
+    """A method's signature without `self`, its annotations resolved."""
+    hints, signature = hints_of(function, where), inspect.signature(function)
+    parameters = [p.replace(annotation=hints.get(p.name, p.empty)) for p in list(signature.parameters.values())[1:]]
+    return signature.replace(parameters=parameters, return_annotation=hints.get("return", signature.empty))
+
+
+def written(signature: inspect.Signature) -> str:
+    """A signature as people write it: `(order: str, lines: tuple[Line, ...]) -> None`."""
+    text, star = [], False
+    for p in signature.parameters.values():
+        if p.kind is p.KEYWORD_ONLY and not star:
+            text.append("*")
+            star = True
+        stars = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
+        default = "" if p.default is p.empty else f" = {p.default!r}"
+        text.append(f"{stars}{p.name}" + ("" if p.annotation is p.empty else f": {shown(p.annotation)}") + default)
+    result = "" if signature.return_annotation is signature.empty else f" -> {shown(signature.return_annotation)}"
+    return f"({', '.join(text)}){result}"
+
+
+def check_internal(implementation: type, method: Method) -> None:
+    """Refuse a method of the implementation's own, such as a saga's step, that breaks a law or wants a route."""
+    where = f"{implementation.__name__}.{method.name}"
+    if method.route:
+        raise DeclarationError(
+            f"{where} has a route, but is in no contract: the edge serves contracts; declare it in one."
+        )
+    check_method(method, where, function=getattr(implementation, method.name))
+
+
+def check_faults(implementation: type, method: Method) -> None:
+    """Refuse a fault that a method raises and does not declare."""
+    for fault, line in undeclared(implementation, method):
+        raise DeclarationError(
+            f"{implementation.__name__}.{method.name} raises {fault.__name__} (line {line}), which it does not "
+            f"declare: add it to @{method.kind}(raises=...)."
+        )
+
+
+def check_needs(module: Module, implementation: type, *, providers: Mapping[type, str]) -> None:
+    """Refuse a need that nobody provides. `providers` are the names of modules, by contract."""
+    for parameter, kind in needs_of(implementation).items():
+        where = f"{implementation.__name__}.__init__: {parameter}"
+        if kind is module.contract:
+            raise DeclarationError(f"{where} asks for its own contract {shown(kind)}: call self instead.")
+        if kind in providers or f"{kind.__module__}.{getattr(kind, '__qualname__', '')}" in PROVIDED:
+            continue
+        if is_contract(kind):
+            raise DeclarationError(
+                f"{where} asks for {shown(kind)}, but no module provides it: add one to the Application."
+            )
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            if kind is not module.settings:
+                raise DeclarationError(
+                    f"{where} asks for {kind.__name__}: write Module({module.name!r}, ..., settings={kind.__name__})."
+                )
+            continue
+        raise DeclarationError(f"{where} asks for {shown(kind)}, which nobody provides: {instead(kind, providers)}.")
+
+
+def instead(kind: Any, providers: Mapping[type, str]) -> str:
+    """What to ask for in place of what nobody provides."""
+    contracts = [c for c in providers if isinstance(kind, type) and c in kind.__mro__]
+    if contracts:
+        return f"ask for the contract, {contracts[0].__name__}"
+    parts = ", ".join(sorted(name.rpartition(".")[2] for name in PROVIDED))
+    return f"ask for a contract, a Settings class, or one of {parts}"
+
+
+def check_cycles(needs: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse modules that need each other in a circle; `needs` are names of modules."""
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join((*path[path.index(name):], name))
+            raise DeclarationError(
+                f"modules need each other in a circle: {circle}: break it with an event, or move what they share."
+            )
+        if name not in done:
+            for needed in needs.get(name, ()):
+                visit(needed, (*path, name))
+            done.add(name)
+
+    for name in needs:
+        visit(name, ())
