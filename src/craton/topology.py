@@ -80,6 +80,17 @@ class Companion:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What `craton run` does with new data, once the services are ready, and what it then tells people.
+
+    `command` may hold {python}, {url} and {data}; it runs until it has succeeded once. `hint` may hold {url}.
+    """
+
+    command: str = ""
+    hint: str = ""
+
+
 class ServiceTable(msgspec.Struct, forbid_unknown_fields=True):
     """`shop = { modules = [...], replicas = 2 }`."""
 
@@ -102,6 +113,17 @@ class CompanionTable(msgspec.Struct, forbid_unknown_fields=True):
     settings: dict[str, str] = {}
 
 
+class SetupTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[setup]`."""
+
+    command: str = ""
+    hint: str = ""
+
+
+OTHER_TABLES = ("companions", "setup")
+"""What stands in the file beside the topologies."""
+
+
 def topology_file(name: str) -> Path:
     """Where the topologies of an application ("apps.store") stand: `topology.toml` beside its `application.py`."""
     spec = find_spec(f"{name}.application")
@@ -113,9 +135,10 @@ def topology_file(name: str) -> Path:
 def load_topologies(application: Application, path: Path) -> dict[str, Topology]:
     """The topologies of an application, checked. `monolith` and `microservices` exist without being written."""
     tables = {"monolith": {"services": {application.name: ["*"]}}, "microservices": {"each": "*"}} | read(path)
-    tables.pop("companions", None)
     found = {}
     for name, table in tables.items():
+        if name in OTHER_TABLES:
+            continue
         check_name(name, "topology")
         found[name] = topology_of(application, name, parsed(table, TopologyTable, f"{path}: {name}"))
         check_topology(application, found[name])
@@ -126,6 +149,12 @@ def load_companions(path: Path) -> tuple[Companion, ...]:
     """The companions in a topology file."""
     tables = parsed(read(path).get("companions", {}), dict[str, CompanionTable], f"{path}: companions")
     return tuple(Companion(name, table.command, table.settings) for name, table in tables.items())
+
+
+def load_setup(path: Path) -> Setup:
+    """What a topology file says of setting new data up."""
+    table = parsed(read(path).get("setup", {}), SetupTable, f"{path}: setup")
+    return Setup(table.command, table.hint)
 
 
 def read(path: Path) -> dict[str, Any]:
