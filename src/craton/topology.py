@@ -82,9 +82,10 @@ class Companion:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What `craton run` does with new data, once the services are ready, and what it then tells people.
+    """What `craton run` does once the services are ready, and what it then tells people.
 
-    `command` may hold {python}, {url} and {data}; it runs until it has succeeded once. `hint` may hold {url}.
+    `command` may hold {python}, {url} and {data}; it runs at every start, so repeating it must be harmless. `hint` may
+    hold {url}.
     """
 
     command: str = ""
@@ -152,7 +153,7 @@ def load_companions(path: Path) -> tuple[Companion, ...]:
 
 
 def load_setup(path: Path) -> Setup:
-    """What a topology file says of setting new data up."""
+    """What a topology file says of the time when the services are ready."""
     table = parsed(read(path).get("setup", {}), SetupTable, f"{path}: setup")
     return Setup(table.command, table.hint)
 
