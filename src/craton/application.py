@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from craton.checking import check_contract, check_modules, check_name, check_settings
+from craton.checking import check_claims, check_contract, check_modules, check_name, check_settings, check_tables
 from craton.contract import Method, methods_of
 from craton.errors import DeclarationError
 from craton.implementation import check_cycles, check_implementation, check_needs, needs_of
@@ -78,7 +78,28 @@ def implementations(application: Application, names: Iterable[str]) -> dict[str,
         check_needs(module, found[module.name], providers=providers)
     asked = {name: needs_of(implementation).values() for name, implementation in found.items()}
     check_cycles({name: tuple(providers[kind] for kind in kinds if kind in providers) for name, kinds in asked.items()})
+    tables(application, found)
     return found
 
 
-__all__ = ["Application", "find_application", "implementations", "needs_of"]
+def tables(application: Application, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The names of the tables of these modules, loaded and checked; () for a module without any."""
+    modules = [application.module(name) for name in names]
+    found = {module.name: table_names(module) for module in modules}
+    check_claims((f"table {table}", module) for module, tables in found.items() for table in tables)
+    for module in modules:
+        check_tables(module, found[module.name])
+    return found
+
+
+def table_names(module: Module) -> tuple[str, ...]:
+    """The names of a module's tables."""
+    if module.tables is None:
+        return ()
+    tables = getattr(load(module.tables, what=f"module {module.name}: tables"), "tables", None)
+    if not isinstance(tables, Mapping):
+        raise DeclarationError(f"module {module.name}: {module.tables} is no MetaData: name that of its tables.")
+    return tuple(sorted(tables))
+
+
+__all__ = ["Application", "find_application", "implementations", "needs_of", "tables"]

@@ -67,6 +67,13 @@ def check_claims(claims: Iterable[tuple[str, str]]) -> None:
         owners[what] = owner
 
 
+def check_tables(module: Module, tables: Iterable[str]) -> None:
+    """Refuse tables that do not bear their module's name: in a shared database that is what tells them apart."""
+    for table in tables:
+        if not table.startswith(f"{module.name}_"):
+            raise DeclarationError(f"table {table}: it belongs to module {module.name}: name it {module.name}_{table}.")
+
+
 def check_settings(module: Module) -> None:
     """Refuse settings that cannot be read from the environment."""
     if module.settings is None:

@@ -1,0 +1,193 @@
+"""What an application is made of, for `craton inspect`: as a value for programs, and as text for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+
+from craton.application import Application, implementations, needs_of, tables
+from craton.checking import events_in
+from craton.contract import Method, methods_of
+from craton.crossing import fields_of, shown
+from craton.implementation import signature_of, written
+from craton.module import Module
+from craton.topology import Topology
+from craton.values import Value
+
+
+class MethodDescription(Value):
+    """One method. `route` is "POST /orders"; `raises` holds the names of its faults."""
+
+    name: str
+    kind: str
+    signature: str
+    route: str | None
+    raises: tuple[str, ...]
+    allow: str
+
+
+class NeedDescription(Value):
+    """What an implementation asks for; `module` is who provides it, None for a part of Craton or settings."""
+
+    name: str
+    type: str
+    module: str | None
+
+
+class ModuleDescription(Value):
+    """One module. `methods` are its contract's; `internal` the marked ones that only its implementation has."""
+
+    name: str
+    owner: str
+    summary: str
+    contract: str
+    implementation: str
+    methods: tuple[MethodDescription, ...]
+    internal: tuple[MethodDescription, ...]
+    needs: tuple[NeedDescription, ...]
+    events: tuple[str, ...]
+    tables: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+class ServiceDescription(Value):
+    """One service of a topology."""
+
+    name: str
+    modules: tuple[str, ...]
+    replicas: int
+
+
+class LinkDescription(Value):
+    """A call from one module to another, over a link; calls within a service are not listed."""
+
+    asking: str
+    asked: str
+    kind: str
+
+
+class TopologyDescription(Value):
+    """One topology: its services, and the calls that leave them."""
+
+    name: str
+    services: tuple[ServiceDescription, ...]
+    links: tuple[LinkDescription, ...]
+
+
+class Description(Value):
+    """An application: its modules and topologies."""
+
+    application: str
+    modules: tuple[ModuleDescription, ...]
+    topologies: tuple[TopologyDescription, ...]
+
+
+def describe(application: Application, topologies: Mapping[str, Topology]) -> Description:
+    """The description of an application; it loads all implementations, and so finds what is wrong with them."""
+    names = [module.name for module in application.modules]
+    found, owned = implementations(application, names), tables(application, names)
+    modules = tuple(describe_module(application, m, found[m.name], tables=owned[m.name]) for m in application.modules)
+    return Description(application.name, modules, tuple(describe_topology(t, modules) for t in topologies.values()))
+
+
+def describe_module(
+    application: Application, module: Module, implementation: type, *, tables: tuple[str, ...]
+) -> ModuleDescription:
+    """One module."""
+    promised, own = methods_of(module.contract), methods_of(implementation)
+    files = [sys.modules[kind.__module__] for kind in (module.contract, implementation)]
+    events = {e.__name__ for file in files for e in events_in(file) if e.__module__ == file.__name__}
+    prefix = f"CRATON_{module.name.upper()}_"
+    return ModuleDescription(
+        name=module.name, owner=module.owner, summary=(module.contract.__doc__ or "").strip().partition("\n")[0],
+        contract=place_of(module.contract), implementation=module.implementation, tables=tables,
+        methods=tuple(describe_method(module.contract, method) for method in promised.values()),
+        internal=tuple(describe_method(implementation, method) for name, method in own.items() if name not in promised),
+        needs=tuple(describe_needs(application, implementation)),
+        events=tuple(sorted(events)),
+        settings=tuple(f"{prefix}{name.upper()}" for name in fields_of(module.settings)) if module.settings else (),
+    )
+
+
+def describe_method(kind: type, method: Method) -> MethodDescription:
+    """One method of a contract or an implementation."""
+    return MethodDescription(
+        name=method.name, kind=method.kind, signature=written(signature_of(getattr(kind, method.name), method.name)),
+        route=f"{method.route.verb} {method.route.path}" if method.route else None,
+        raises=tuple(fault.__name__ for fault in method.raises), allow=method.allow,
+    )
+
+
+def describe_needs(application: Application, implementation: type) -> Iterator[NeedDescription]:
+    """What an implementation asks for."""
+    providers = {module.contract: module.name for module in application.modules}
+    for name, kind in needs_of(implementation).items():
+        yield NeedDescription(name, shown(kind), providers.get(kind))
+
+
+def describe_topology(topology: Topology, modules: Iterable[ModuleDescription]) -> TopologyDescription:
+    """One topology, with the calls that cross its services."""
+    calls = sorted({(m.name, need.module) for m in modules for need in m.needs if need.module})
+    links = (LinkDescription(asking, asked, topology.link(asking, asked)) for asking, asked in calls)
+    return TopologyDescription(
+        name=topology.name, links=tuple(link for link in links if link.kind != "local"),
+        services=tuple(ServiceDescription(s.name, s.modules, s.replicas) for s in topology.services),
+    )
+
+
+def place_of(kind: type) -> str:
+    """Where a class stands: "apps.store.orders.contract:Orders"."""
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def text(description: Description) -> str:
+    """A description for people."""
+    modules = [line for module in description.modules for line in ("", *module_lines(module))]
+    topologies = [line for topology in description.topologies for line in ("", *topology_lines(topology))]
+    return "\n".join([f"application {description.application}", *modules, *topologies]) + "\n"
+
+
+def module_lines(module: ModuleDescription) -> Iterator[str]:
+    """A module, line by line."""
+    yield f"module {module.name}" + (f", owned by {module.owner}" if module.owner else "")
+    if module.summary:
+        yield f"  {module.summary}"
+    yield from facts({
+        "contract": [module.contract],
+        "implementation": [module.implementation],
+        "needs": [f"{n.name}: {n.type}" + (f" ({n.module})" if n.module else "") for n in module.needs],
+        "tables": module.tables,
+        "events": module.events,
+        "settings": module.settings,
+    })
+    for method in module.methods:
+        yield from method_lines(method)
+    for method in module.internal:
+        yield from method_lines(method, note="internal ")
+
+
+def facts(rows: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Rows of a name and its values, one value a line, those without any left out."""
+    for name, values in rows.items():
+        for i, value in enumerate(values):
+            yield f"  {name if i == 0 else '':<15} {value}"
+
+
+def method_lines(method: MethodDescription, *, note: str = "") -> Iterator[str]:
+    """A method: its signature, then where and by whom it is reached, and what it raises."""
+    yield f"  {note}{method.kind} {method.name}{method.signature}"
+    if method.route:
+        yield f"      {method.route}  ({method.allow})"
+    if method.raises:
+        yield f"      raises {', '.join(method.raises)}"
+
+
+def topology_lines(topology: TopologyDescription) -> Iterator[str]:
+    """A topology, one service a line, then its links."""
+    yield f"topology {topology.name}"
+    width = max(len(service.name) for service in topology.services)
+    for service in topology.services:
+        copies = f"  x{service.replicas}" if service.replicas > 1 else ""
+        yield f"  {service.name:<{width}}  {', '.join(service.modules)}{copies}"
+    for link in topology.links:
+        yield f"    {link.asking} -> {link.asked}  {link.kind}"
