@@ -11,7 +11,7 @@ from craton.calls import codec
 from craton.calls.assertion import Signer
 from craton.calls.context import CONTEXT, NOBODY, Context
 from craton.calls.endpoint import Endpoint
-from craton.calls.link import Reply, Request
+from craton.calls.link import Reply, Request, Status
 from craton.errors import CallError, Failed, NotRun, OutcomeUnknown
 from craton.sources import Clock
 from craton.values import Fault
@@ -70,7 +70,7 @@ def as_call_error(method: str, error: Exception) -> CallError:
 
 def reply_error(error: CallError) -> Reply:
     """A CallError as a reply."""
-    status = "not-run" if isinstance(error, NotRun) else "failed" if isinstance(error, Failed) else "unknown"
+    status: Status = "not-run" if isinstance(error, NotRun) else "failed" if isinstance(error, Failed) else "unknown"
     details = {"text": str(error), "method": getattr(error, "method", ""), "saga": getattr(error, "saga", None) or "",
                "cause": getattr(error, "cause", "")}
     return Reply(status, codec.encode(details), type(error).__name__)

@@ -91,7 +91,7 @@ class Journal:
         statement = update(self.saga).where(self.saga.c.id == record.id, self.saga.c.fence == record.fence)
         values = dict(state=record.state, updated=now, lease_until=now + LEASE, **self.cause(record))
         done = await unit.execute(self.module, statement.values(**values))
-        if done.rowcount == 0:  # type: ignore[attr-defined]
+        if done.rowcount == 0:
             raise LeaseLost(record.id)
 
     def cause(self, record: Record) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class Journal:
         statement = update(s).where(s.c.id == id, s.c.fence == fence, s.c.state.in_(("running", "undoing")))
         until = await self.store.now() + LEASE
         values = dict(owner=self.owner, lease_until=until, fence=fence + 1, attempts=s.c.attempts + 1)
-        return bool((await unit.execute(self.module, statement.values(**values))).rowcount)  # type: ignore[attr-defined]
+        return bool((await unit.execute(self.module, statement.values(**values))).rowcount)
 
     async def renew(self, unit: Unit, ids: set[str]) -> None:
         """Keep the sagas that run here."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 from craton.calls import codec
 from craton.calls.context import CONTEXT, Caller, Context, context
@@ -192,7 +192,7 @@ class Run:
         if entry is None:
             entry = Entry("now", b"", "done", codec.encode(self.clock().astimezone(UTC)))
             self.note(self.step, entry)
-        return codec.decode(datetime, self.compare(entry, "now", b"").answer or b"")
+        return cast("datetime", codec.decode(datetime, self.compare(entry, "now", b"").answer or b""))
 
     def compare(self, entry: Entry, name: str, arguments: bytes) -> Entry:
         """The journal's entry, if it is of the same call."""

@@ -1,0 +1,139 @@
+"""`start`: an application, running inside a test, in any topology."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from craton.application import Application
+from craton.calls.context import NOBODY, Caller, context
+from craton.calls.link import Link
+from craton.calls.links.wire import WireLink
+from craton.data.migrations import migrate
+from craton.errors import DeclarationError
+from craton.run.process import Process
+from craton.sources import Clock, Ids
+from craton.topology import Topology, load_topologies
+
+T = TypeVar("T")
+SECRET = b"a secret that only tests know"
+
+
+class Running:
+    """A running application. `processes` holds its services by name; each can be stopped and opened again."""
+
+    def __init__(
+        self, application: Application, topology: Topology, *, link: str, databases: Mapping[str, str], **options: Any
+    ) -> None:
+        self.application, self.topology, self.link = application, topology, link
+        self.databases, self.options = databases, options
+        self.processes: dict[str, Process] = {}
+
+    def get(self, contract: Callable[..., T]) -> T:
+        """A module: the implementation itself in a monolith with plain calls, else what sends the calls there."""
+        if self.link == "local" and len(self.topology.services) == 1:
+            return self.processes[self.topology.services[0].name].get(contract)
+        return self.processes["gateway"].get(contract)
+
+    @property
+    def door(self) -> Process:
+        """Where calls from outside come in."""
+        return self.processes["gateway"]
+
+    async def open(self, name: str) -> Process:
+        """Start one service."""
+        process = Process(
+            self.application, self.topology, name, database=self.databases.get(name), secret=SECRET,
+            links=self.links, local=self.link == "local", **self.options,
+        )
+        self.processes[name] = await process.__aenter__()
+        return process
+
+    async def close(self, name: str) -> None:
+        """Stop one service; calls to it are not run until it is opened again."""
+        await self.processes.pop(name).__aexit__(None, None, None)
+
+    def links(self, service: str) -> Link:
+        """The link to a service, through the codec."""
+        return WireLink(lambda: self.handler(service), repeat=self.link == "wire")
+
+    def handler(self, service: str) -> Any:
+        """What answers for a service now; None while it is stopped."""
+        process = self.processes.get(service)
+        return None if process is None else process.handler
+
+
+@asynccontextmanager
+async def start(
+    application: Application, *, topology: str | Topology = "monolith", link: Literal["local", "wire"] = "local",
+    database: str | None = None, data: Path | None = None, environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None, ids: Ids | None = None,
+) -> AsyncIterator[Running]:
+    """Run an application in this process: `async with start(app, topology="microservices", link="wire") as running`.
+
+    `topology` is a name from the application's topology.toml, or a Topology. With link="local", modules of one service
+    call each other by plain method calls, and services call each other through the codec. With link="wire", every call goes
+    through the codec, and every call that may be retried is made twice, to find what is not idempotent. `database` is a
+    PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary directory.
+    """
+    found = topology if isinstance(topology, Topology) else topology_named(application, topology)
+    with directory(data) as folder:
+        databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in found.services}
+        for service in found.services:
+            await migrate(databases[service.name], [application.module(m) for m in service.modules])
+        options = dict(environ=environ or {}, clock=clock, ids=ids)
+        running = Running(application, found, link=link, databases=databases, **options)
+        try:
+            for name in [*(s.name for s in found.services), "gateway"]:
+                await running.open(name)
+            yield running
+        finally:
+            for name in reversed(list(running.processes)):
+                await running.close(name)
+
+
+def topology_named(application: Application, name: str) -> Topology:
+    """A topology of the file beside the application's, or one that exists without being written."""
+    files = [m for m in list(sys.modules.values()) if getattr(m, "__name__", "").endswith(".application")]
+    beside = [m for m in files if any(value is application for value in vars(m).values())]
+    path = Path(beside[0].__file__ or "") if beside else Path()
+    topologies = load_topologies(application, path.with_name("topology.toml") if beside else Path("no topology.toml"))
+    if name not in topologies:
+        raise DeclarationError(f"{application.name} has no topology {name}: it has {', '.join(topologies)}.")
+    return topologies[name]
+
+
+def database_of(service: str, services: int, base: str | None, folder: Path) -> str:
+    """The database of one service."""
+    if base is None:
+        return f"sqlite:///{folder / service}.db"
+    return base if services == 1 else f"{base}_{service}"
+
+
+@contextmanager
+def directory(given: Path | None) -> Iterator[Path]:
+    """A directory: the given one, or a temporary one."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="craton-") as made:
+        yield Path(made)
+
+
+@contextmanager
+def calling(*, caller: Caller = NOBODY, key: str | None = None, timeout: float = 30.0) -> Iterator[None]:
+    """Who calls, under which key, and for how many seconds at most: for the calls in the `with` block."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    with context(caller=caller, given=key, deadline=deadline):
+        yield
+
+
+def user(name: str, *roles: str) -> Caller:
+    """A caller for tests."""
+    return cast("Caller", Caller(f"user:{name}", frozenset({"user", *roles})))
