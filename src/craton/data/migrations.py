@@ -1,0 +1,198 @@
+"""Migrations: Alembic for each module's tables, and the framework's own tables beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any, Protocol, TypeVar
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, inspect
+
+from craton.data.store import backend
+from craton.data.tables import tables_of
+from craton.errors import DeclarationError
+from craton.module import Module, load
+
+R = TypeVar("R")
+ONE_AT_A_TIME = Lock()
+"""Alembic keeps the migration in progress in a global of its own."""
+
+
+class Schema(Protocol):
+    """A database while its tables are made or looked at; no other process migrates it meanwhile."""
+
+    def run(self, module: str, work: Callable[[Connection], R]) -> R:
+        """Run `work` in one transaction, as the owner of the module's tables."""
+        ...
+
+
+async def migrate(url: str, modules: Sequence[Module]) -> list[str]:
+    """Bring the tables of these modules to their newest form, and say what was applied. Makes what is missing."""
+    check_names(modules)
+    return await asyncio.to_thread(migrate_all, url, modules)
+
+
+def migrate_all(url: str, modules: Sequence[Module]) -> list[str]:
+    """Each module in a transaction of its own."""
+    with ONE_AT_A_TIME, open_schema(url, writing=True) as schema:
+        assert schema is not None
+        return [line for module in modules for line in schema.run(module.name, partial(upgrade, module))]
+
+
+async def pending(url: str, modules: Sequence[Module]) -> list[str]:
+    """What `migrate` would still apply; a service with anything here is not ready."""
+    return await asyncio.to_thread(pending_all, url, modules)
+
+
+def pending_all(url: str, modules: Sequence[Module]) -> list[str]:
+    """The same, where no event loop runs."""
+    with ONE_AT_A_TIME, open_schema(url, writing=False) as schema:
+        if schema is None:
+            return [f"{module.name}: everything" for module in modules]
+        return [line for module in modules for line in schema.run(module.name, partial(missing, module))]
+
+
+def open_schema(url: str, *, writing: bool) -> AbstractContextManager[Schema | None]:
+    """The database at a URL; None where there is none yet and it is only to be looked at."""
+    if backend(url) == "sqlite":
+        from craton.data.stores.sqlite_schema import SQLiteSchema
+
+        return SQLiteSchema(url, writing=writing)
+    from craton.data.stores.postgresql_schema import PostgreSQLSchema
+
+    return PostgreSQLSchema(url, writing=writing)
+
+
+def upgrade(module: Module, connection: Connection) -> list[str]:
+    """Apply what is missing."""
+    found = missing(module, connection)
+    tables_of(module.name).metadata.create_all(connection)
+    if module.migrations is not None:
+        command.upgrade(config_of(module, connection), "head")
+    return found
+
+
+def missing(module: Module, connection: Connection) -> list[str]:
+    """The framework's tables and the revisions that are not there."""
+    there = inspect(connection)
+    own = [f"{module.name}: table {t}" for t in tables_of(module.name).metadata.tables if not there.has_table(t)]
+    if module.migrations is None:
+        return own
+    scripts = ScriptDirectory.from_config(config_of(module, connection))
+    current = MigrationContext.configure(connection, opts={"version_table": version_table(module)}).get_current_heads()
+    revisions = list(scripts.iterate_revisions(tuple(scripts.get_heads()), current or "base"))
+    return own + [f"{module.name}: {r.revision} {r.doc}" for r in reversed(revisions)]
+
+
+def version_table(module: Module) -> str:
+    """Where Alembic notes the revision of a module's tables."""
+    return f"{module.name}_alembic"
+
+
+def config_of(module: Module, connection: Connection | None) -> Config:
+    """Alembic's configuration for one module, without any file of its own."""
+    config = Config(cmd_opts=Namespace(quiet=True))
+    config.set_main_option("script_location", str(Path(__file__).with_name("revisions")))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(folder_of(module) / "versions"))
+    config.set_main_option("revision_environment", "false")
+    config.attributes.update(
+        connection=connection, metadata=metadata_of(module), version_table=version_table(module)
+    )
+    return config
+
+
+def folder_of(module: Module) -> Path:
+    """The folder that holds a module's `versions`."""
+    if module.migrations is None:
+        raise DeclarationError(f"module {module.name} has no migrations: give Module(migrations='package.migrations').")
+    parent, _, name = module.migrations.rpartition(".")
+    spec = find_spec(parent) if parent else None
+    if spec is None or not spec.submodule_search_locations:
+        raise DeclarationError(f"module {module.name}: there is no package {parent!r} to hold its migrations.")
+    return Path(next(iter(spec.submodule_search_locations))) / name
+
+
+def metadata_of(module: Module) -> MetaData:
+    """The tables that a module declares; none where it has none."""
+    if module.tables is None:
+        return MetaData()
+    found = load(module.tables, what=f"the tables of module {module.name}")
+    if not isinstance(found, MetaData):
+        raise DeclarationError(f"the tables of module {module.name}: {module.tables} is no sqlalchemy.MetaData.")
+    return found
+
+
+def check_names(modules: Iterable[Module]) -> None:
+    """DeclarationError for a table that is not named after its module, or that bears the name of one of Craton's."""
+    for module in modules:
+        taken = {*tables_of(module.name).metadata.tables, version_table(module)}
+        for table in metadata_of(module).tables:
+            if not table.startswith(f"{module.name}_"):
+                raise DeclarationError(
+                    f"module {module.name}: its table {table} must be named {module.name}_{table}, "
+                    "so that modules may share a database."
+                )
+            if table in taken:
+                raise DeclarationError(f"module {module.name}: {table} is a table of Craton: give yours another name.")
+        if module.tables is not None and module.migrations is None:
+            raise DeclarationError(
+                f"module {module.name} has tables and no migrations: give Module(migrations='package.migrations')."
+            )
+
+
+async def revise(module: Module, message: str) -> Path | None:
+    """Write a new revision: what turns the migrated tables into the declared ones. None where they agree already."""
+    check_names([module])
+    return await asyncio.to_thread(revise_now, module, message)
+
+
+def revise_now(module: Module, message: str) -> Path | None:
+    """Compare with a database made for the purpose."""
+    (folder_of(module) / "versions").mkdir(parents=True, exist_ok=True)
+
+    def write(connection: Connection) -> Path | None:
+        if not compare(module, connection):
+            return None
+        config = config_of(module, connection)
+        number = 1 + len(list(ScriptDirectory.from_config(config).walk_revisions()))
+        script: Any = command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04}")
+        return Path(script.path)
+
+    return in_fresh_database(module, write)
+
+
+async def differences(module: Module) -> list[str]:
+    """How the tables that the migrations make differ from those that the module declares. Empty is right."""
+    check_names([module])
+    if module.migrations is None:
+        return []
+    return await asyncio.to_thread(in_fresh_database, module, partial(compare, module))
+
+
+def compare(module: Module, connection: Connection) -> list[str]:
+    """The differences, one a line."""
+    options = {"version_table": version_table(module), "compare_type": True, "compare_server_default": True}
+    found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata_of(module))
+    return [str(difference) for difference in found]
+
+
+def in_fresh_database(module: Module, work: Callable[[Connection], R]) -> R:
+    """Run `work` in a new SQLite database to which the module's migrations, and nothing else, have been applied."""
+    with ONE_AT_A_TIME, TemporaryDirectory() as directory:
+        with open_schema(f"sqlite:///{directory}/fresh.db", writing=True) as schema:
+            assert schema is not None
+            schema.run(module.name, lambda connection: command.upgrade(config_of(module, connection), "head"))
+            return schema.run(module.name, work)
