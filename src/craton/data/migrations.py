@@ -81,13 +81,17 @@ def upgrade(module: Module, connection: Connection) -> list[str]:
     tables_of(module.name).metadata.create_all(connection)
     if module.migrations is not None:
         command.upgrade(config_of(module, connection), "head")
+    else:  # a first sketch: its tables are made as they are declared, and never altered
+        metadata_of(module).create_all(connection)
     return found
 
 
 def missing(module: Module, connection: Connection) -> list[str]:
     """The framework's tables and the revisions that are not there."""
     there = inspect(connection)
-    own = [f"{module.name}: table {t}" for t in tables_of(module.name).metadata.tables if not there.has_table(t)]
+    declared = () if module.migrations is not None else metadata_of(module).tables
+    tables = (*tables_of(module.name).metadata.tables, *declared)
+    own = [f"{module.name}: table {t}" for t in tables if not there.has_table(t)]
     if module.migrations is None:
         return own
     scripts = ScriptDirectory.from_config(config_of(module, connection))
@@ -147,10 +151,6 @@ def check_names(modules: Iterable[Module]) -> None:
                 )
             if table in taken:
                 raise DeclarationError(f"module {module.name}: {table} is a table of Craton: give yours another name.")
-        if module.tables is not None and module.migrations is None:
-            raise DeclarationError(
-                f"module {module.name} has tables and no migrations: give Module(migrations='package.migrations')."
-            )
 
 
 async def revise(module: Module, message: str) -> Path | None:
