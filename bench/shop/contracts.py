@@ -1,0 +1,98 @@
+"""What the modules of the measured application promise."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from craton import Value, command, query, saga
+
+
+class Product(Value):
+    """A product."""
+
+    sku: str
+    name: str
+    price: int
+    currency: str
+    stock: int
+    tags: tuple[str, ...]
+    active: bool
+    updated_at: str
+
+
+class Sale(Value):
+    """What is kept of an order."""
+
+    customer: str
+    total: int
+
+
+class Catalog(Protocol):
+    """Asked, never changed."""
+
+    @query
+    async def next(self, number: int) -> int:
+        """The least that a call can do."""
+        ...
+
+    @query
+    async def products(self, skus: tuple[str, ...]) -> tuple[Product, ...]:
+        """Products by their numbers."""
+        ...
+
+
+class Orders(Protocol):
+    """Orders: one table."""
+
+    @command
+    async def place(self, order: str) -> None:
+        """One write."""
+        ...
+
+    @command
+    async def cancel(self, order: str) -> None:
+        """The undo of `place`."""
+        ...
+
+    @command
+    async def confirm(self, order: str) -> None:
+        """Another write to the same row."""
+        ...
+
+    @query
+    async def sale(self, order: str) -> Sale:
+        """One read."""
+        ...
+
+    @saga
+    async def buy(self, order: str) -> None:
+        """Four steps in three modules, each with one write."""
+        ...
+
+
+class Stock(Protocol):
+    """Stock that is held for orders."""
+
+    @command
+    async def reserve(self, order: str) -> None:
+        """One write."""
+        ...
+
+    @command
+    async def release(self, order: str) -> None:
+        """The undo of `reserve`."""
+        ...
+
+
+class Payments(Protocol):
+    """What orders have cost."""
+
+    @command
+    async def charge(self, order: str) -> None:
+        """One write."""
+        ...
+
+    @command
+    async def refund(self, order: str) -> None:
+        """The undo of `charge`."""
+        ...

@@ -1,0 +1,90 @@
+"""The modules of the measured application: ordinary classes."""
+
+from __future__ import annotations
+
+from bench.peers.catalog import shelf
+from bench.shop import tables
+from bench.shop.contracts import Catalog, Orders, Payments, Product, Sale, Stock
+from craton import Database, Saga
+
+
+class Shelf(Catalog):
+    """Products in memory."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Product] = shelf(Product)
+
+    async def next(self, number: int) -> int:
+        """The least that a call can do."""
+        return number + 1
+
+    async def products(self, skus: tuple[str, ...]) -> tuple[Product, ...]:
+        """Products by their numbers."""
+        return tuple(self.found[sku] for sku in skus)
+
+
+class Desk(Orders):
+    """Orders in a table."""
+
+    statements = tables.Statements(tables.orders)
+
+    def __init__(self, db: Database, saga: Saga, stock: Stock, payments: Payments) -> None:
+        self.db, self.saga, self.stock, self.payments = db, saga, stock, payments
+
+    async def place(self, order: str) -> None:
+        """One write."""
+        await self.db.execute(self.statements.insert, tables.row(order))
+
+    async def cancel(self, order: str) -> None:
+        """The undo of `place`."""
+        await self.db.execute(self.statements.delete, {"wanted": order})
+
+    async def confirm(self, order: str) -> None:
+        """Another write to the same row."""
+        await self.db.execute(self.statements.update, {"wanted": order, "total": 2999})
+
+    async def sale(self, order: str) -> Sale:
+        """One read."""
+        customer, total = (await self.db.execute(self.statements.select, {"wanted": order})).one()
+        return Sale(customer, total)
+
+    async def buy(self, order: str) -> None:
+        """Four steps in three modules, each with one write."""
+        await self.saga.step(self.place, order).undo(self.cancel, order)
+        await self.saga.step(self.stock.reserve, order).undo(self.stock.release, order)
+        await self.saga.step(self.payments.charge, order).undo(self.payments.refund, order)
+        await self.saga.step(self.confirm, order)
+
+
+class Shelves(Stock):
+    """Holds in a table."""
+
+    statements = tables.Statements(tables.stock)
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def reserve(self, order: str) -> None:
+        """One write."""
+        await self.db.execute(self.statements.insert, tables.row(order))
+
+    async def release(self, order: str) -> None:
+        """The undo of `reserve`."""
+        await self.db.execute(self.statements.delete, {"wanted": order})
+
+
+class Till(Payments):
+    """Charges in a table."""
+
+    statements = tables.Statements(tables.payments)
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def charge(self, order: str) -> None:
+        """One write."""
+        await self.db.execute(self.statements.insert, tables.row(order))
+
+    async def refund(self, order: str) -> None:
+        """The undo of `charge`."""
+        await self.db.execute(self.statements.delete, {"wanted": order})
