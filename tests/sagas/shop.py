@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, delete, func, insert, select, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
 
 from craton import (
     Application, Call, Database, Event, Events, Fault, Module, OutcomeUnknown, Saga, Value, command, effect, query, saga,
@@ -84,7 +84,7 @@ class Warehouse(Inventory):
         self.db = db
 
     async def left(self, sku: str) -> int:
-        return (await self.db.execute(select(stock.c.count).where(stock.c.sku == sku))).scalar_one()
+        return int((await self.db.execute(select(stock.c.count).where(stock.c.sku == sku))).scalar_one())
 
     async def reserve(self, order: str, sku: str, count: int) -> None:
         left = await self.left(sku)
@@ -174,9 +174,6 @@ class OrderDesk(Orders):
     async def all(self) -> tuple[Order, ...]:
         rows = await self.db.execute(select(orders).order_by(orders.c.id))
         return tuple(Order(*row) for row in rows)
-
-    async def count(self) -> int:
-        return (await self.db.execute(select(func.count()).select_from(orders))).scalar_one()
 
     @command
     async def place(self, order: str) -> None:

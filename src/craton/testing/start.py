@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from craton.application import Application
 from craton.calls.context import NOBODY, Caller, context
@@ -136,4 +136,4 @@ def calling(*, caller: Caller = NOBODY, key: str | None = None, timeout: float =
 
 def user(name: str, *roles: str) -> Caller:
     """A caller for tests."""
-    return cast("Caller", Caller(f"user:{name}", frozenset({"user", *roles})))
+    return Caller(f"user:{name}", frozenset({"user", *roles}))
