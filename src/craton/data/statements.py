@@ -10,12 +10,20 @@ from craton.errors import StatementRefused
 VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH", "VALUES", "TABLE"})
 QUIET = re.compile(r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 WORD = re.compile(r"\w+")
+MODIFIES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
+PLAIN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL)
+PART = re.compile(r"[()]\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b", re.IGNORECASE)
+
+
+def verb_of(sql: str) -> str:
+    """The first word, in capitals."""
+    word = WORD.match(sql, QUIET.match(sql).end())  # type: ignore[union-attr]  # it matches nothing, too
+    return word[0].upper() if word is not None else ""
 
 
 def check_verb(module: str, sql: str) -> None:
     """StatementRefused for statements that would end a transaction, change tables, or change the connection."""
-    word = WORD.match(sql, QUIET.match(sql).end())  # type: ignore[union-attr]  # it matches nothing, too
-    if word is None or word[0].upper() not in VERBS:
+    if verb_of(sql) not in VERBS:
         raise StatementRefused(module, short(sql))
 
 
@@ -29,3 +37,9 @@ def owner_of(table: str, modules: Iterable[str]) -> str | None:
     """The module that a table belongs to: its name is `<module>_...`; of several that fit, the longest."""
     name = table.lower()
     return max((m for m in modules if name.startswith(f"{m.lower()}_")), key=len, default=None)
+
+
+def modifies(sql: str) -> bool:
+    """Whether a statement says that it writes; what a function does that it calls is not seen here."""
+    verb = verb_of(sql)
+    return verb in MODIFIES or (verb == "WITH" and PART.search(PLAIN.sub(" ", sql)) is not None)
