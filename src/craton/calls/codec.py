@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
-from msgspec import inspect as types
 
 from craton.contract import Method
+from craton.crossing import parts
 from craton.errors import InvalidArguments
 from craton.values import Fault, Secret, body_of, fault_of
 
@@ -79,7 +79,7 @@ def from_text(kind: Any, text: str | tuple[str, ...]) -> Any:
 def encode_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
     """The arguments of one call: the same bytes for equal arguments, in every process."""
     try:
-        return PACKER.encode(ordered(arguments)) if needs_order(method.arguments) else encode(arguments)
+        return PACKER.encode(ordered(arguments)) if holds_sets(method.arguments) else encode(arguments)
     except (OverflowError, UnicodeError) as error:
         raise InvalidArguments(f"{method.name}: an argument is out of range: {error}.") from error
 
@@ -121,7 +121,7 @@ def decode_fault(method: Method, name: str, data: bytes) -> Fault | None:
     if kind is None:
         return None
     try:
-        return fault_of(kind, decode(body_of(kind), data))  # type: ignore[arg-type]  # mypy: a class is hashable
+        return fault_of(kind, decode(body_of(kind), data))
     except MALFORMED:
         return None
 
@@ -131,37 +131,11 @@ def fingerprint(method: str, body: bytes) -> str:
     return blake2b(method.encode() + b"\0" + body, digest_size=16).hexdigest()
 
 
-SCALARS = (types.BoolType, types.IntType, types.FloatType, types.StrType, types.BytesType, types.DecimalType)
-SORTABLE = (*SCALARS, types.DateTimeType, types.DateType, types.TimeType, types.TimeDeltaType, types.UUIDType)
-
-
-SETS = (types.FrozenSetType, types.SetType)
-
-
 @cache
-def needs_order(kind: Any) -> bool:
-    """Whether a type holds sets whose items Python cannot sort, or sorts differently from process to process."""
-    return any(not isinstance(s.item_type, SORTABLE) for s in parts(types.type_info(kind)) if isinstance(s, SETS))
-
-
-def parts(kind: types.Type) -> list[types.Type]:
-    """A type and all the types it is made of, each once."""
-    found: list[types.Type] = []
-    waiting = [kind]
-    while waiting:
-        current = waiting.pop()
-        if current in found:
-            continue
-        found.append(current)
-        waiting += within(current)
-    return found
-
-
-def within(kind: types.Type) -> list[types.Type]:
-    """The types that a type is directly made of."""
-    held = [getattr(kind, name, ()) for name in ("item_type", "item_types", "types", "fields")]
-    flat = [i for part in held for i in (part if isinstance(part, tuple) else (part,))]
-    return [i.type if isinstance(i, types.Field) else i for i in flat]
+def holds_sets(kind: type[msgspec.Struct]) -> bool:
+    """Whether there are sets in a type: most cannot be sorted, or not the same way in every process."""
+    fields = msgspec.structs.fields(kind)
+    return any(get_origin(part) is frozenset for field in fields for _, part in parts(field.type, field.name))
 
 
 def ordered(value: Any) -> Any:
