@@ -19,7 +19,7 @@ from craton.sources import Clock, Ids
 
 Body = Callable[[msgspec.Struct], Awaitable[Any]]
 STATUS = Method(
-    name="saga-status", kind="query", result=SagaStatus,
+    name="saga-status", kind="query", result=SagaStatus | None,
     arguments=msgspec.defstruct("SagaStatusArguments", [("id", str)], frozen=True),
 )
 """What every module answers besides its contract: how far one of its sagas is."""
@@ -37,7 +37,8 @@ class Hosted:
         self.inbox = Inbox(module)
         self.settle = Settling(store, module, self.inbox)
         self.sagas = Sagas(store, module, self.inbox, owner=owner, endpoint=endpoint, clock=clock, ids=ids)
-        methods = methods_of(type(instance))
+        kind: type = type(instance)
+        methods = methods_of(kind)
         self.endpoints = {name: self.endpoint(method) for name, method in methods.items()}
         vars(instance)[ENDPOINTS] = self.endpoints
         for name, method in methods.items():
@@ -84,7 +85,7 @@ class Hosted:
     def status(self) -> Endpoint:
         """The endpoint that tells how far a saga is."""
 
-        async def ask(arguments: Any, *, key: str | None = None, undoes: str | None = None) -> SagaStatus:
+        async def ask(arguments: Any, *, key: str | None = None, undoes: str | None = None) -> SagaStatus | None:
             return await self.sagas.status(arguments.id, CONTEXT.get().caller)
 
         return Endpoint(self.module, STATUS, ask)

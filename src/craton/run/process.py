@@ -23,7 +23,7 @@ from craton.calls.stub import Remote, stub_of
 from craton.contract import Method
 from craton.data.database import Database
 from craton.data.store import Store, open_store
-from craton.errors import DeclarationError, NotRun, OutcomeUnknown, SettingsError
+from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
 from craton.messages.events import Events
 from craton.module import Module
 from craton.run.hosting import STATUS, Hosted
@@ -35,6 +35,8 @@ from craton.topology import Topology
 from craton.values import Fault
 
 T = TypeVar("T")
+STATUS_TIME = 5.0
+"""Seconds within which a saga's status is known."""
 
 
 class Process:
@@ -206,18 +208,20 @@ class Process:
         finally:
             CONTEXT.reset(token)
 
-    async def saga(self, module: str, id: str, *, caller: Caller) -> SagaStatus:
-        """How far a saga of a module is. NotRun where there is none; NotAllowed where it is another caller's."""
-        if module not in {m.name for m in self.application.modules}:
-            raise NotRun(f"there is no module {module}.")
+    async def saga(self, module: str, id: str, *, caller: Caller) -> SagaStatus | None:
+        """How far a saga of a module is; None where there is none. NotAllowed where it is another caller's."""
         name, arguments = f"{module}.{STATUS.name}", STATUS.arguments(id=id)
         hosted = self.endpoints.get(name)
         ask = hosted.ask if hosted else self.remote(name, STATUS).ask
-        token = CONTEXT.set(Context(caller=caller, deadline=asyncio.get_running_loop().time() + 5))
+        token = CONTEXT.set(Context(caller=caller, deadline=asyncio.get_running_loop().time() + STATUS_TIME))
         try:
-            return cast("SagaStatus", await ask(arguments))
+            return cast("SagaStatus | None", await ask(arguments))
         finally:
             CONTEXT.reset(token)
+
+    async def ready(self) -> bool:
+        """Whether it can take calls: it can, once it is open."""
+        return True
 
 
 async def stop(task: asyncio.Task[Any]) -> None:

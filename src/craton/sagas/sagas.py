@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -18,7 +18,7 @@ from craton.calls.endpoint import Endpoint
 from craton.contract import Method
 from craton.data.inbox import Answer, Inbox, Keyed
 from craton.data.store import Store, transact
-from craton.errors import CallError, KeyReused, NotAllowed, NotRun, StillRunning
+from craton.errors import CallError, KeyReused, NotAllowed, StillRunning
 from craton.sagas.journal import LEASE, Answered, Journal, LeaseLost, Record
 from craton.sagas.run import Parked, Run
 from craton.sources import Clock, Ids
@@ -127,37 +127,43 @@ class Sagas:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def status(self, id: str, caller: Caller) -> SagaStatus:
-        """How far a saga is, for whoever started it, or an admin."""
+    async def status(self, id: str, caller: Caller) -> SagaStatus | None:
+        """How far a saga is, for whoever started it, or an admin; None where there is none."""
         record = await self.journal.read(id)
         if record is None and (ongoing := self.ongoing.get(id)) is not None:
             record = ongoing.run.record
-        status, subject = await self.answered(id) if record is None else self.describe(record)
-        if caller.subject != subject and "admin" not in caller.roles:
+        status, subject = await self.answered(id) if record is None else self.described(record)
+        if status is not None and caller.subject != subject and "admin" not in caller.roles:
             raise NotAllowed(f"saga {id} belongs to another caller.")
         return status
 
-    async def answered(self, id: str) -> tuple[SagaStatus, str]:
-        """The status of a saga of which only the answer was kept."""
+    async def answered(self, id: str) -> tuple[SagaStatus | None, str]:
+        """The status, and the subject, of a saga of which only the answer was kept."""
         row = await self.inbox.look(self.store, id)
         if row is None or row.final is None:
-            raise NotRun(f"there is no saga {id} in {self.module}.")
+            return None, ""
         return self.status_of(id, row.name, row.status, row.final), row.owner or ""
 
-    def describe(self, record: Record) -> tuple[SagaStatus, str]:
-        """The status of a saga with a row of its own."""
+    def described(self, record: Record) -> tuple[SagaStatus, str]:
+        """The status, and the subject, of a saga with a row of its own."""
         final = record.cause if record.state in ("done", "fault", "failed") else None
         return self.status_of(record.id, record.call.name, record.state, final), record.subject
 
     def status_of(self, id: str, name: str, state: str, answer: Answer | None) -> SagaStatus:
-        """A status, the answer as JSON."""
-        if answer is None or answer.status == "failed":
-            return SagaStatus(id, name, state)
+        """A status, the answer in plain types."""
+        shown = SagaStatus(id, name, cast("Any", state))
+        if answer is None or answer.status == "failed" or name not in self.methods:
+            return shown
         method = self.methods[name].method
-        if answer.status == "fault":
-            fault = codec.decode_fault(method, answer.type or "", answer.body or b"")
-            return SagaStatus(id, name, state, None if fault is None else codec.to_json(fault.body).decode(), answer.type)
-        return SagaStatus(id, name, state, codec.to_json(codec.decode(method.result, answer.body or b"")).decode())
+        if answer.status == "done":
+            return msgspec.structs.replace(shown, answer=plain(codec.decode(method.result, answer.body or b"")))
+        fault = codec.decode_fault(method, answer.type or "", answer.body or b"")
+        return msgspec.structs.replace(shown, answer=None if fault is None else plain(fault.body), fault=answer.type)
+
+
+def plain(value: object) -> Any:
+    """A value in the types that JSON has."""
+    return msgspec.json.decode(codec.to_json(value))
 
 
 class SagaMethod:
