@@ -33,6 +33,11 @@ def calls_of_a_user() -> AbstractContextManager[None]:
     return calling(caller=user("1"), timeout=3600)
 
 
+def keyed() -> AbstractContextManager[None]:
+    """The same, and a new idempotency key: the call writes an inbox row."""
+    return calling(caller=user("1"), key=f"key-{next(NUMBERS)}", timeout=3600)
+
+
 async def serve(socket: str) -> None:
     """The catalog as a service, until ended."""
     topology = topology_named(shop, "microservices")

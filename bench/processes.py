@@ -1,4 +1,4 @@
-"""Servers of a benchmark: each in a process of its own, on the second core where there are two."""
+"""The processes of a benchmark besides its own: servers on the second core where there are two, and measuring peers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from bench.harness import Measure
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 PLACE = "client and server each on a core of its own" if len(CORES) > 1 else "client and server share one core"
@@ -48,3 +50,25 @@ async def opened(socket: str, process: asyncio.subprocess.Process) -> None:
         writer.close()
         return
     raise TimeoutError(f"nothing answers at {socket}")
+
+
+@asynccontextmanager
+async def measuring(*command: str) -> AsyncIterator[Measure]:
+    """Run `python -m command`, which answers each number of seconds on its standard input with a figure."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, stdin=pipe, stdout=pipe)
+    asking, answering = process.stdin, process.stdout
+    assert asking is not None and answering is not None
+
+    async def measure(seconds: float) -> float:
+        asking.write(f"{seconds}\n".encode())
+        line = await answering.readline()
+        if not line:
+            raise RuntimeError(f"{command[0]} ended with {await process.wait()}")
+        return float(line)
+
+    try:
+        yield measure
+    finally:
+        asking.close()
+        await process.wait()

@@ -1,0 +1,55 @@
+"""Every benchmark runs, and says what it compares. The figures of so short a run mean nothing, and are not looked at."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import GROUPS, benchmarks_of
+from bench.harness import Benchmark, Side, result_of
+
+ROOT = Path(__file__).parents[1]
+FIELDS = {"name", "ours", "peer", "unit", "ratio", "low", "high", "goal", "better", "rounds", "settings"}
+
+
+def bench(*arguments: str) -> str:
+    """What `python -m bench` prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_runs_and_answers_in_json(group: str) -> None:
+    results = json.loads(bench(group, "--json", "--rounds", "2", "--seconds", "0.05"))
+    assert [result["name"] for result in results] == [benchmark.name for benchmark in benchmarks_of(group)]
+    for result in results:
+        assert set(result) == FIELDS
+        assert result["low"] <= result["ratio"] <= result["high"]
+        assert result["ours"] > 0 and result["peer"] > 0
+        assert result["settings"]["ours"] and result["settings"]["peer"]
+
+
+def test_the_list_names_every_group() -> None:
+    assert bench("list", "--names").split() == list(GROUPS)
+
+
+def comparison(better: str) -> Benchmark:
+    """A comparison whose sides are never opened."""
+    nothing = Side("", lambda: pytest.fail("opened"))
+    return Benchmark("a", "µs", better, nothing, nothing)  # type: ignore[arg-type]
+
+
+def test_a_ratio_says_how_many_times_better_ours_is_by_the_median_round() -> None:
+    rounds = [(2.0, 4.0), (1.0, 8.0), (4.0, 4.0)]
+    lower, higher = result_of(comparison("lower"), rounds), result_of(comparison("higher"), rounds)
+    assert (lower.ratio, lower.low, lower.high) == (2.0, 1.0, 8.0)
+    assert (higher.ratio, higher.low, higher.high) == (0.5, 0.125, 1.0)
+    assert (lower.ours, lower.peer) == (2.0, 4.0)
