@@ -9,8 +9,22 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
 
 from craton import (
-    Application, Call, CallError, CallInsideTransaction, CommandInsideCommand, Database, Failed, Fault, KeyReused, Module,
-    OutsideStep, QueryWrote, Saga, command, query, saga,
+    Application,
+    Call,
+    CallError,
+    CallInsideTransaction,
+    CommandInsideCommand,
+    Database,
+    Failed,
+    Fault,
+    KeyReused,
+    Module,
+    OutsideStep,
+    QueryWrote,
+    Saga,
+    command,
+    query,
+    saga,
 )
 from craton.testing.start import Running, calling, start, user
 
@@ -151,7 +165,7 @@ async def test_a_co_located_query_is_the_implementations_own_method() -> None:
 
 
 async def test_a_query_cannot_write(running: Running) -> None:
-    with pytest.raises((QueryWrote, Failed), match="marked? .*@command|is a query|query of names"):
+    with pytest.raises((QueryWrote, Failed), match=r"marked? .*@command|is a query|query of names"):
         await running.get(Names).sneaky("a")
     assert await running.get(Names).count() == 0
 

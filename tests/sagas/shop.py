@@ -7,7 +7,20 @@ from typing import Protocol
 from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
 
 from craton import (
-    Application, Call, Database, Event, Events, Fault, Module, OutcomeUnknown, Saga, Value, command, effect, query, saga,
+    Application,
+    Call,
+    Database,
+    Event,
+    Events,
+    Fault,
+    Module,
+    OutcomeUnknown,
+    Saga,
+    Value,
+    command,
+    effect,
+    query,
+    saga,
 )
 
 

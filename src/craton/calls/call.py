@@ -6,7 +6,7 @@ from craton.calls.context import CONTEXT, Caller
 
 
 class Call:
-    """The call in progress: ask for it in `__init__`. Reading it outside a call gives a caller without name or roles."""
+    """The call in progress: ask for it in `__init__`. Outside a call it knows a caller without name or roles."""
 
     @property
     def caller(self) -> Caller:

@@ -1,4 +1,4 @@
-"""What a call carries, in the one context variable there is: caller, key, deadline, trace, and the work it is part of."""
+"""What a call carries, in the one context variable there is: caller, key, deadline, trace, unit of work, saga."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Context:
         return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
 
 
-CONTEXT: ContextVar[Context] = ContextVar("craton", default=Context())
+CONTEXT: ContextVar[Context] = ContextVar("craton", default=Context())  # noqa: B039  # it is frozen
 
 
 @contextmanager

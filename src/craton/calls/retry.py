@@ -5,7 +5,16 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from craton.errors import Failed, InvalidArguments, KeyReused, NotAllowed, NotAuthenticated, OutcomeUnknown, StillRunning, Withdrawn
+from craton.errors import (
+    Failed,
+    InvalidArguments,
+    KeyReused,
+    NotAllowed,
+    NotAuthenticated,
+    OutcomeUnknown,
+    StillRunning,
+    Withdrawn,
+)
 
 FINAL = (Failed, InvalidArguments, KeyReused, NotAllowed, NotAuthenticated, StillRunning, Withdrawn)
 """Errors that asking again would not change."""

@@ -65,7 +65,7 @@ def result_of(method: Method, reply: Reply, name: str) -> Any:
         return codec.decode(method.result, reply.body)
     if reply.status == "fault":
         fault = codec.decode_fault(method, reply.type, reply.body)
-        raise fault if fault is not None else Failed(name, f"it answered {reply.type}, which its contract does not declare")
+        raise fault or Failed(name, f"it answered {reply.type}, which its contract does not declare")
     raise error_of(reply)
 
 

@@ -25,7 +25,7 @@ LEASE = 30.0
 
 
 class Effect:
-    """One effect of a module. What is asked twice under one key runs once at a time, and is answered once and for all."""
+    """One effect of a module. What is asked twice under one key runs once at a time, and is answered once."""
 
     def __init__(
         self, name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[Any]],
@@ -103,7 +103,8 @@ class Effect:
         loop = asyncio.get_running_loop()
         deadline = min(now.deadline or loop.time() + LEASE, loop.time() + LEASE)
         CONTEXT.set(Context(
-            caller=now.caller, key=call.key, deadline=deadline, trace=now.trace, kind="effect", inner=itertools.count(1),
+            caller=now.caller, key=call.key, deadline=deadline, trace=now.trace, kind="effect",
+            inner=itertools.count(1),
         ))
         try:
             async with asyncio.timeout_at(deadline):

@@ -33,7 +33,7 @@ class Answer:
         if self.status == "failed":
             raise Failed(name, self.type or "")
         fault = codec.decode_fault(method, self.type or "", self.body or b"")
-        raise fault if fault is not None else Failed(name, f"it once answered {self.type}, which it no longer declares")
+        raise fault or Failed(name, f"it once answered {self.type}, which it no longer declares")
 
 
 DONE = Answer("done")
@@ -93,8 +93,8 @@ class Inbox:
 
     def __init__(self, module: str) -> None:
         self.module, self.table = module, (t := tables_of(module).inbox)
-        columns = (t.c.method, t.c.fingerprint, t.c.status, t.c.answer, t.c.type, t.c.arguments, t.c.owner, t.c.lease_until)
-        self.select = select(*columns).where(t.c.key == bindparam("wanted"))
+        names = ("method", "fingerprint", "status", "answer", "type", "arguments", "owner", "lease_until")
+        self.select = select(*(t.c[name] for name in names)).where(t.c.key == bindparam("wanted"))
         self.insert = insert(t)
         self.update = update(t).where(t.c.key == bindparam("wanted"))
 

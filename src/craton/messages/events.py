@@ -16,7 +16,7 @@ from craton.values import Event
 
 
 class Events:
-    """Publishes events: `await self.events.publish(OrderPlaced(...))`, inside a command, commits or vanishes with it."""
+    """`await self.events.publish(OrderPlaced(...))`, inside a command, commits or vanishes with it."""
 
     def __init__(self, store: Store, module: str, ids: Ids) -> None:
         self.store, self.module, self.ids = store, module, ids
@@ -35,7 +35,7 @@ class Events:
         kind, by = type(event).__name__, str(getattr(event, event.ordered_by)) if event.ordered_by else ""
         last = (await unit.execute(self.module, self.latest, {"of": kind, "by": by})).scalar()
         row: dict[str, Any] = dict(
-            id=self.ids.new("event"), type=kind, version=event.version, key=by, sequence=(last or 0) + 1,
+            id=self.ids.new("event"), type=kind, version=event.schema_version, key=by, sequence=(last or 0) + 1,
             body=codec.encode(event), trace=CONTEXT.get().trace, status="stored", created=await self.store.now(),
         )
         await unit.execute(self.module, insert(self.table), row)

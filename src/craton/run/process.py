@@ -22,7 +22,7 @@ from craton.calls.retry import Budget
 from craton.calls.stub import Remote, stub_of
 from craton.contract import Method
 from craton.data.database import Database
-from craton.data.store import Store, open_store
+from craton.data.store import open_store
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
 from craton.messages.events import Events
 from craton.module import Module
@@ -42,8 +42,8 @@ STATUS_TIME = 5.0
 class Process:
     """One service of a topology, running: `async with Process(...) as process`.
 
-    `links` gives the link to a service by name; its own name is asked for only with `local=False`, which sends the calls
-    between co-located modules over a link, too. `environ` holds the modules' settings.
+    `links` gives the link to a service by name; its own name is asked for only with `local=False`, which sends the
+    calls between co-located modules over a link, too. `environ` holds the modules' settings.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Process:
             return need(self.secret, self.application.name, clock=self.clock)
         made = self.made_for(module.name).get(need)
         if made is None:
-            raise DeclarationError(f"{module.name} needs {need.__name__}, which is no contract of {self.application.name}.")
+            raise DeclarationError(f"{module.name} needs {need.__name__}, which {self.application.name} does not provide.")
         return made()
 
     def made_for(self, module: str) -> dict[Any, Callable[[], Any]]:
@@ -185,9 +185,9 @@ class Process:
 
     # ------------------------------------------------------------------ the door: calls from outside
 
-    async def call(
+    async def call(  # a time-out is part of what is asked here: it travels on to other services
         self, name: str, arguments: msgspec.Struct,
-        *, caller: Caller, key: str | None = None, timeout: float, trace: str = "",
+        *, caller: Caller, key: str | None = None, timeout: float, trace: str = "",  # noqa: ASYNC109
     ) -> Any:
         """One call from outside, to a module hosted here or elsewhere. Raises the method's faults, and CallError."""
         module, _, method = name.partition(".")

@@ -1,4 +1,4 @@
-"""The journal: what a saga has done, buffered until something goes outside, and committed with the steps it describes."""
+"""The journal: what a saga has done, buffered until something goes outside, committed with the steps it describes."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Run:
             except Conflict as conflict:
                 self.conflicts = max(self.conflicts + 1, ALONE if conflict.alone else 0)
                 if not self.record.stored and self.conflicts > 3:
-                    raise NotRun(f"{self.record.call.name}: others kept changing the same data: ask again.") from conflict
+                    raise NotRun(f"{self.record.call.name}: others kept changing its data: ask again.") from conflict
                 await asyncio.sleep(backoff.pause())
                 await self.reload()
 
@@ -223,7 +223,8 @@ class Run:
         if undo is not None:
             if undo.endpoint.module != call.endpoint.module:
                 raise Misuse(
-                    f"{call.endpoint.name} cannot be undone by {undo.endpoint.name}: an undo belongs to the step's module."
+                    f"{call.endpoint.name} cannot be undone by {undo.endpoint.name}: "
+                    "an undo belongs to the step's module."
                 )
             entry.undo = undo.endpoint.name
             entry.undo_arguments = codec.encode_arguments(undo.endpoint.method, undo.arguments)
@@ -326,7 +327,7 @@ class Run:
         await unit.release(f"undo{step}")
 
     async def undo_outside(self, step: int, undo: Bound) -> None:
-        """Elsewhere: what is undone is decided there, by what the step's key says; a tombstone stops a late original."""
+        """Elsewhere: the step's key tells there what is to be undone; a tombstone stops a late original."""
         self.record.dirty.add(step)
         await self.flush()
         key = f"{self.record.id}:{step}"

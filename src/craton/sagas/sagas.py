@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal, cast
 
@@ -32,13 +31,12 @@ MARGIN = 0.1
 
 
 class SagaStatus(Value):
-    """How far a saga is. `state`: running, undoing, done, fault, failed, parked. `answer` is its result, or its
-    fault's fields, as JSON."""
+    """How far a saga is. `answer` is its result, or the fields of its `fault`, in plain types, ready for JSON."""
 
     id: str
     method: str
-    state: str
-    answer: str | None = None
+    state: Literal["running", "undoing", "done", "fault", "failed", "parked"]
+    answer: Any = None
     fault: str | None = None
 
 
@@ -169,7 +167,9 @@ def plain(value: object) -> Any:
 class SagaMethod:
     """One saga of a module."""
 
-    def __init__(self, name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[Any]], home: Sagas) -> None:
+    def __init__(
+        self, name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[Any]], home: Sagas
+    ) -> None:
         self.name, self.method, self.body, self.home = name, method, body, home
         home.methods[name] = self
 

@@ -77,9 +77,10 @@ async def start(
     """Run an application in this process: `async with start(app, topology="microservices", link="wire") as running`.
 
     `topology` is a name from the application's topology.toml, or a Topology. With link="local", modules of one service
-    call each other by plain method calls, and services call each other through the codec. With link="wire", every call goes
-    through the codec, and every call that may be retried is made twice, to find what is not idempotent. `database` is a
-    PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary directory.
+    call each other by plain method calls, and services call each other through the codec. With link="wire", every call
+    goes through the codec, and every call that may be retried is made twice, to find what is not idempotent. `database`
+    is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary
+    directory.
     """
     found = topology if isinstance(topology, Topology) else topology_named(application, topology)
     with directory(data) as folder:
