@@ -83,7 +83,7 @@ def check_settings(module: Module) -> None:
             f"module {module.name}: settings={shown(module.settings)} is no subclass of Settings: make it one."
         )
     for name, kind in fields_of(module.settings).items():
-        if not is_textual(kind, also=(Secret,)):
+        if not is_textual(kind, also=(Secret, type(None))):
             raise DeclarationError(
                 f"{module.settings.__name__}.{name} is {shown(kind)}, which cannot be read from an environment "
                 "variable: use a plain type, such as str."
@@ -153,10 +153,10 @@ def check_stored(method: Method, where: str) -> None:
     if method.kind == "query":
         return
     if method.kind != "command":
-        reason = f"the arguments of a {method.kind} are stored: exchange it for a token first, with a command"
+        reason = f"the arguments of {method.kind}s are stored: exchange it for a token first, with a command"
         for field in msgspec.structs.fields(method.arguments):
             check_no_secret(field.type, f"{where}: parameter {field.name}", reason=reason)
-    reason = f"the answer of a {method.kind} is stored under its key: return what may be stored"
+    reason = f"the answers of {method.kind}s are stored under their keys: return what may be stored"
     check_no_secret(method.result, f"{where}: its result", reason=reason)
 
 

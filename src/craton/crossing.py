@@ -32,8 +32,12 @@ def check_crossing(kind: Any, where: str) -> None:
     try:
         msgspec.msgpack.Decoder(kind)
     except TypeError as error:
-        reason = str(error).split(" - ")[0].rstrip(".")
-        raise DeclarationError(f"{where} is {shown(kind)}, which cannot be told from its bytes: {reason}.") from error
+        if "union" not in str(error):
+            raise DeclarationError(f"{where} is {shown(kind)}, which cannot be encoded: {error}.") from error
+        raise DeclarationError(
+            f"{where} is {shown(kind)}, whose alternatives look alike once encoded: tag its values, as in "
+            "`class Card(Value, tag=True)`, and use one plain type at most."
+        ) from error
 
 
 def check_no_secret(kind: Any, where: str, *, reason: str) -> None:
@@ -138,14 +142,14 @@ INSTEAD: list[tuple[tuple[type, ...], str]] = [
 
 
 def is_textual(kind: Any, *, also: tuple[Any, ...] = ()) -> bool:
-    """Whether values of a type can be read from text: scalars, enumerations, and either of these or None."""
+    """Whether values of a type can be read from text: scalars, enumerations, and the types in `also`."""
     origin = get_origin(kind)
     if isinstance(kind, NewType):
         return is_textual(kind.__supertype__, also=also)
     if origin is Annotated:
         return is_textual(get_args(kind)[0], also=also)
     if origin in UNIONS:
-        return all(is_textual(item, also=(*also, NoneType)) for item in get_args(kind))
+        return all(is_textual(item, also=also) for item in get_args(kind))
     return origin is Literal or kind in (*TEXTUAL, *also) or (isinstance(kind, type) and issubclass(kind, Enum))
 
 

@@ -32,7 +32,7 @@ def load(path: str, *, what: str) -> Any:
     """What stands at "package.file:name"; `what` names the place that asked for it."""
     file, colon, name = path.partition(":")
     if not colon:
-        raise DeclarationError(f"{what}: {path!r} is not an import path; write it as 'package.file:name'.")
+        raise DeclarationError(f"{what}: {path!r} is not an import path: write it as 'package.file:name'.")
     try:
         imported = import_module(file)
     except ModuleNotFoundError as error:

@@ -125,6 +125,11 @@ OTHER_TABLES = ("companions", "setup")
 """What stands in the file beside the topologies."""
 
 
+TOPOLOGY = 'a topology has services (lists of modules, or tables of modules and replicas), each = "*", and links'
+COMPANION = "a companion has a command, and may have settings"
+SETUP = "setup may have a command and a hint"
+
+
 def topology_file(name: str) -> Path:
     """Where the topologies of an application ("apps.store") stand: `topology.toml` beside its `application.py`."""
     spec = find_spec(f"{name}.application")
@@ -141,20 +146,20 @@ def load_topologies(application: Application, path: Path) -> dict[str, Topology]
         if name in OTHER_TABLES:
             continue
         check_name(name, "topology")
-        found[name] = topology_of(application, name, parsed(table, TopologyTable, f"{path}: {name}"))
+        found[name] = topology_of(application, name, parsed(table, TopologyTable, f"{path}: {name}", shape=TOPOLOGY))
         check_topology(application, found[name])
     return found
 
 
 def load_companions(path: Path) -> tuple[Companion, ...]:
     """The companions in a topology file."""
-    tables = parsed(read(path).get("companions", {}), dict[str, CompanionTable], f"{path}: companions")
+    tables = parsed(read(path).get("companions", {}), dict[str, CompanionTable], f"{path}: companions", shape=COMPANION)
     return tuple(Companion(name, table.command, table.settings) for name, table in tables.items())
 
 
 def load_setup(path: Path) -> Setup:
     """What a topology file says of the time when the services are ready."""
-    table = parsed(read(path).get("setup", {}), SetupTable, f"{path}: setup")
+    table = parsed(read(path).get("setup", {}), SetupTable, f"{path}: setup", shape=SETUP)
     return Setup(table.command, table.hint)
 
 
@@ -168,12 +173,12 @@ def read(path: Path) -> dict[str, Any]:
         raise DeclarationError(f"{path} is not TOML: {error}.") from error
 
 
-def parsed(table: object, kind: Any, where: str) -> Any:
+def parsed(table: object, kind: Any, where: str, *, shape: str) -> Any:
     """A table of the file in its shape."""
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise DeclarationError(f"{where}: {error}.") from error
+        raise DeclarationError(f"{where}: {error}: {shape}.") from error
 
 
 def topology_of(application: Application, name: str, table: TopologyTable) -> Topology:

@@ -11,20 +11,11 @@ from craton.errors import DeclarationError
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class ValueMeta(msgspec.StructMeta):
-    """Makes every value frozen without saying so."""
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
-        options.setdefault("frozen", True)
-        return super().__new__(mcs, name, bases, namespace, **options)
-
-
-class Value(msgspec.Struct, metaclass=ValueMeta):
+class Value(msgspec.Struct, frozen=True):
     """An immutable, typed message: an argument, a result, a part of either."""
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class EventMeta(ValueMeta):
+class EventMeta(msgspec.StructMeta):
     """Takes the two options of an event: the field it is ordered by, and its version."""
 
     def __new__(
@@ -42,14 +33,18 @@ class EventMeta(ValueMeta):
             raise DeclarationError(
                 f"{name}: its key {key!r} is none of its fields: name the field that events are ordered by."
             )
-        cls.ordered_by, cls.version = key, version
+        cls.ordered_by, cls.schema_version = key, version
 
 
 class Event(Value, metaclass=EventMeta):
-    """Something that happened in a module. Events with the same `key` field arrive in the order they were published."""
+    """Something that happened in a module.
+
+    `class StockLow(Event, key="sku", version=2)`: events with the same `sku` arrive in the order they were published;
+    the version, 1 where nothing is said, is that of the event's fields, and is stored with it.
+    """
 
     ordered_by: ClassVar[str | None]
-    version: ClassVar[int]
+    schema_version: ClassVar[int]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
