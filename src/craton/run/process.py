@@ -141,7 +141,7 @@ class Process:
             return need(self.secret, self.application.name, clock=self.clock)
         made = self.made_for(module.name).get(need)
         if made is None:
-            raise DeclarationError(f"{module.name} needs {need.__name__}, which {self.application.name} does not provide.")
+            raise DeclarationError(f"{module.name} needs {need.__name__}: {self.application.name} does not provide it.")
         return made()
 
     def made_for(self, module: str) -> dict[Any, Callable[[], Any]]:
