@@ -1,0 +1,164 @@
+"""PostgreSQL: a schema and a role per module; units on one set of connections, queries on another, read-only one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Executable, text
+
+from craton.data.statements import check_verb, modifies, short
+from craton.data.store import Conflict, Parameters, Rows
+from craton.data.stores.postgresql_connection import (
+    Connections,
+    PostgreSQLConnection,
+    engine_of,
+    meaning,
+    parsed,
+    quoted,
+    role_of,
+)
+from craton.data.stores.postgresql_unit import PostgreSQLUnit
+from craton.errors import NotRun, QueryWrote
+
+NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)")
+
+
+class Gate:
+    """Lets many in together, or one alone."""
+
+    def __init__(self) -> None:
+        self.inside, self.loners = 0, 0
+        self.occupied = False
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def enter(self, *, alone: bool) -> None:
+        """Wait for those who must not be met. While one waits to be alone, nobody else comes in."""
+        self.loners += alone
+        try:
+            while (self.inside and (alone or self.occupied)) or (self.loners and not alone):
+                self.waiting.append(future := asyncio.get_running_loop().create_future())
+                await future
+        except BaseException:
+            self.wake()
+            raise
+        finally:
+            self.loners -= alone
+        self.inside += 1
+        self.occupied = alone
+
+    def leave(self) -> None:
+        """Let the next in."""
+        self.inside -= 1
+        self.occupied = False
+        self.wake()
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        futures, self.waiting = self.waiting, []
+        for future in futures:
+            if not future.done():
+                future.set_result(None)
+
+
+class PostgreSQLStore:
+    """See `Store`. `connections`: how many for units, and how many for queries.
+
+    `limit`: seconds that a unit may be idle in its transaction before PostgreSQL ends it; then it is run again.
+    """
+
+    exclusive = False
+
+    def __init__(self, url: str, modules: Sequence[str], *, connections: int = 10, limit: float = 10.0) -> None:
+        self.url, self.modules = url, tuple(modules)
+        self.parsed = parsed(url)
+        self.roles = {module: role_of(self.parsed, module) for module in modules}
+        self.connections, self.limit = connections, limit
+
+    async def __aenter__(self) -> Self:
+        limit = str(int(self.limit * 1000))
+        writers = engine_of(self.parsed, idle_in_transaction_session_timeout=limit)
+        readers = engine_of(self.parsed, default_transaction_read_only="on")
+        self.writers, self.readers = Connections(writers, self.connections), Connections(readers, self.connections)
+        self.gate = Gate()
+        try:
+            await self.now()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self.writers.close()
+        await self.readers.close()
+
+    def become(self, module: str, *, local: bool) -> str:
+        """The statements that make a connection, or its transaction, the module's."""
+        scope = "LOCAL" if local else "SESSION"
+        return f"SET {scope} ROLE {quoted(self.roles[module])}; SET {scope} search_path = {quoted(module)}"
+
+    def unit(self, module: str, *, wide: bool = False, attempt: int = 0) -> PostgreSQLUnit:
+        """A unit for a module."""
+        return PostgreSQLUnit(self, module, wide=wide, attempt=attempt)
+
+    async def now(self) -> float:
+        """The server's clock."""
+        return float((await self.read_as(None, NOW, None)).scalar_one())
+
+    async def read(self, module: str, statement: Executable, parameters: Parameters = None) -> Rows:
+        """Run one reading statement, as the module's role."""
+        return await self.read_as(module, statement, parameters)
+
+    async def read_as(self, module: str | None, statement: Executable, parameters: Parameters) -> Rows:
+        """Run it; once more where the connection had ended, since a query may be asked twice."""
+        try:
+            return await self.read_once(module, statement, parameters)
+        except Conflict:
+            try:
+                return await self.read_once(module, statement, parameters)
+            except Conflict as conflict:
+                raise NotRun(f"a query did not get through to PostgreSQL: {conflict}") from conflict
+
+    async def read_once(self, module: str | None, statement: Executable, parameters: Parameters) -> Rows:
+        """Run it on one connection. Conflict where that has ended."""
+        connection = await self.readers.acquire(module or "")
+        try:
+            return await self.read_on(connection, module, statement, parameters)
+        except Exception as error:
+            told = self.meaning(error, connection, module or "")
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            await self.readers.release(connection)
+
+    def meaning(self, error: BaseException, connection: PostgreSQLConnection, module: str) -> BaseException:
+        """What a failed statement of a module means."""
+        if isinstance(error, Exception):
+            return meaning(error, connection, module=module, modules=self.modules)
+        return error
+
+    async def read_on(
+        self, connection: PostgreSQLConnection, module: str | None, statement: Executable, parameters: Parameters
+    ) -> Rows:
+        """Run it as the module's role."""
+        if module is not None and connection.module != module:
+            connection.module = None
+            await connection.sql(self.become(module, local=False))
+            connection.module = module
+        return await connection.run(lambda sql: admit_read(module or "", sql), statement, parameters)
+
+
+def admit_read(module: str, sql: str) -> None:
+    """Look at a statement outside a unit before it is sent."""
+    check_verb(module, sql)
+    if modifies(sql):
+        raise QueryWrote(module, short(sql))

@@ -1,0 +1,192 @@
+"""Connections to PostgreSQL: SQLAlchemy's statements and the framework's own bare ones, and what their errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Executable, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from craton.data.statements import owner_of
+from craton.data.store import Conflict, Parameters, Rows
+from craton.errors import ForeignTable, NotRun, QueryWrote, SettingsError
+
+Guard = Callable[[str], None]
+"""Sees each statement's text before it is sent, and raises where it may not be."""
+
+AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+"""What a connection raises that has ended, or that could not be made."""
+SERIALIZATION, DEADLOCK, READ_ONLY, DENIED, NO_TABLE = "40001", "40P01", "25006", "42501", "42P01"
+FULL = {"53100": "its disk is full", "53200": "it is out of memory", "53300": "it has too many connections"}
+RELATION = re.compile(r'"?([\w.]+)"?')
+LONGEST = 63
+"""Characters of a name in PostgreSQL; it cuts longer ones off."""
+
+
+def role_of(url: URL, module: str) -> str:
+    """The role that owns a module's schema and tables, and that its statements run as."""
+    role = f"{url.database}_{module}"
+    if len(role.encode()) > LONGEST:
+        raise SettingsError(f"the role {role} is too long for PostgreSQL: shorten the database's or the module's name.")
+    return role
+
+
+def quoted(name: str) -> str:
+    """An identifier, as it stands in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def engine_of(url: URL, **settings: str) -> AsyncEngine:
+    """SQLAlchemy's side; transactions and the pool are ours."""
+    engine = create_async_engine(
+        url.set(drivername="postgresql+asyncpg"), poolclass=NullPool, isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": 10, "server_settings": {"application_name": "craton", **settings}},
+    )
+    event.listen(engine.sync_engine, "before_cursor_execute", guard)
+    return engine
+
+
+def guard(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    """Show a statement to the guard of its connection."""
+    connection.info.get("guard", lambda sql: None)(statement)
+
+
+class PostgreSQLConnection:
+    """One connection. `module` is whose role and schema it uses now."""
+
+    def __init__(self, alchemy: AsyncConnection, driver: Any) -> None:
+        self.alchemy, self.driver = alchemy, driver
+        self.module: str | None = None
+
+    @classmethod
+    async def open(cls, engine: AsyncEngine) -> PostgreSQLConnection:
+        """A new connection. NotRun where the server does not take it."""
+        try:
+            alchemy = await engine.connect()
+        except (DBAPIError, asyncpg.PostgresError, *AWAY) as error:
+            raise refused(engine.url, error) from error
+        return cls(alchemy, (await alchemy.get_raw_connection()).driver_connection)
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has ended."""
+        return self.alchemy.invalidated or self.alchemy.closed or bool(self.driver.is_closed())
+
+    async def sql(self, text: str) -> str:
+        """Run the framework's own statements, without parameters. asyncpg's errors. The last one's tag."""
+        return str(await self.driver.execute(text))
+
+    async def run(self, admit: Guard, statement: Executable, parameters: Parameters) -> Rows:
+        """Run one statement of an application."""
+        self.alchemy.sync_connection.info["guard"] = admit  # type: ignore[union-attr]  # it is open
+        return await self.alchemy.execute(statement, parameters)
+
+    async def close(self) -> None:
+        """End it, whatever state it is in."""
+        self.driver.terminate()
+        await self.alchemy.invalidate()
+        await self.alchemy.close()
+
+
+class Connections:
+    """At most `size` connections, opened when they are needed and kept while they work."""
+
+    def __init__(self, engine: AsyncEngine, size: int) -> None:
+        self.engine = engine
+        self.slots = asyncio.Semaphore(size)
+        self.idle: list[PostgreSQLConnection] = []
+
+    async def acquire(self, module: str) -> PostgreSQLConnection:
+        """One that works, as far as is known here; one that the module used last, if there is one."""
+        await self.slots.acquire()
+        try:
+            self.idle.sort(key=lambda connection: connection.module == module)
+            while self.idle:
+                connection = self.idle.pop()
+                if not connection.broken:
+                    return connection
+                await connection.close()
+            return await PostgreSQLConnection.open(self.engine)
+        except BaseException:
+            self.slots.release()
+            raise
+
+    async def release(self, connection: PostgreSQLConnection) -> None:
+        """Give it back. A broken one ends, and the idle ones with it: they have probably ended, too."""
+        try:
+            if not connection.broken:
+                self.idle.append(connection)
+                return
+            for ended in (connection, *self.idle):
+                await ended.close()
+            self.idle.clear()
+        finally:
+            self.slots.release()
+
+    async def close(self) -> None:
+        """End the idle ones."""
+        for connection in self.idle:
+            await connection.close()
+        await self.engine.dispose()
+
+
+def refused(url: URL, error: BaseException) -> NotRun:
+    """Why there is no connection."""
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return NotRun(f"the database {url.database} does not exist: run `craton migrate`, which makes it.")
+    where = f"PostgreSQL at {url.host}:{url.port or 5432}"
+    return NotRun(f"{where} takes no connection ({error}): is it running, and are the URL's user and password right?")
+
+
+def state_of(error: BaseException) -> str:
+    """PostgreSQL's five letters for an error; "" for others."""
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None) or ""
+
+
+def meaning(
+    error: Exception, connection: PostgreSQLConnection, *, module: str, modules: Sequence[str]
+) -> BaseException:
+    """What a failed statement means: a Conflict, one of Craton's errors, or itself."""
+    state = state_of(error)
+    stale = type(getattr(error, "orig", None)).__name__ == "InvalidCachedStatementError"
+    if state in (SERIALIZATION, DEADLOCK) or stale or answered_twice(error, module):
+        return Conflict(str(getattr(error, "orig", error)))
+    if isinstance(error, asyncpg.InvalidParameterValueError):  # of SET ROLE
+        return NotRun(f"{error}: the tables of module {module} have not been made: run `craton migrate`.")
+    if connection.broken or isinstance(error, AWAY):
+        return Conflict(f"the connection to PostgreSQL was lost: {error}")
+    if state in FULL:
+        return NotRun(f"PostgreSQL could not take it, {FULL[state]} ({error}). Nothing was changed.")
+    if state == READ_ONLY:
+        return QueryWrote(module, str(getattr(error, "orig", error)))
+    return (state in (DENIED, NO_TABLE) and foreign(error, module, modules)) or error
+
+
+def answered_twice(error: Exception, module: str) -> bool:
+    """Whether the same call was answered elsewhere in the meantime: its answer is found when it is run again."""
+    cause = getattr(getattr(error, "orig", None), "__cause__", None)
+    return getattr(cause, "constraint_name", None) == f"{module}_inbox_pkey" and state_of(error) == "23505"
+
+
+def foreign(error: Exception, module: str, modules: Sequence[str]) -> ForeignTable | None:
+    """ForeignTable where the message names another module's table: one that is denied, or not on the search path."""
+    for name in RELATION.findall(str(getattr(error, "orig", error))):
+        table = name.rpartition(".")[2]
+        if owner_of(table, modules) not in (None, module) or (table in modules and table != module):
+            return ForeignTable(module, name)
+    return None
+
+
+def parsed(url: str) -> URL:
+    """The URL. SettingsError where it names no database."""
+    found = make_url(url)
+    if not found.database:
+        raise SettingsError(f"{url!r} names no database: write postgresql://user:password@host:port/name.")
+    return found
