@@ -85,7 +85,7 @@ class Process:
         stack.push_async_callback(self.offload.close)
         owner = self.ids.new(self.name)
         for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
-            self.host(module, implementation, owner)
+            await self.host(module, implementation, owner, stack)
         for hosted in self.hosted.values():
             if hosted.sagas.methods:
                 tending = asyncio.get_running_loop().create_task(hosted.sagas.tend(), name=f"{hosted.module} sagas")
@@ -113,11 +113,14 @@ class Process:
             visit(name)
         return [(self.application.module(name), implementation) for name, implementation in done.items()]
 
-    def host(self, module: Module, implementation: type, owner: str) -> None:
-        """Make one module's implementation, and offer its methods."""
+    async def host(self, module: Module, implementation: type, owner: str, stack: AsyncExitStack) -> None:
+        """Make one module's implementation, enter it where it holds resources, and offer its methods."""
         needs = {name: self.provide(module, need) for name, need in needs_of(implementation).items()}
+        instance = implementation(**needs)
+        if hasattr(instance, "__aenter__"):
+            await stack.enter_async_context(instance)
         hosted = Hosted(
-            module.name, implementation(**needs), self.store,
+            module.name, instance, self.store,
             endpoint=self.endpoint, clock=self.clock, ids=self.ids, owner=owner,
         )
         self.hosted[module.name] = hosted
