@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import cast
 
 from craton.calls.links.rpc.frames import HELLO_LIMIT, Frame, FrameError, FrameReader, Kind, frame
 
@@ -26,8 +27,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The event loop has the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, and does not say so
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. What cannot be read ends the connection, in one line of the log."""

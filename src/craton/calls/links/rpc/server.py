@@ -27,7 +27,7 @@ from craton.calls.links.rpc.frames import (
     unlike,
 )
 from craton.calls.receiver import as_call_error, reply_error
-from craton.errors import Failed, NotAllowed, OutcomeUnknown
+from craton.errors import Failed, NotAllowed, OutcomeUnknown, SettingsError
 
 DRAIN_SECONDS = 10.0
 
@@ -55,11 +55,14 @@ class RpcServer:
 
     async def __aenter__(self) -> RpcServer:
         loop = asyncio.get_running_loop()
-        if self.where.path:
-            self.listener = await loop.create_unix_server(lambda: ServerConnection(self), self.where.path)
-        else:
-            self.listener = await loop.create_server(lambda: ServerConnection(self), self.where.host, self.where.port)
-            self.where = Address(host=self.where.host, port=self.listener.sockets[0].getsockname()[1])
+        try:
+            if self.where.path:
+                self.listener = await loop.create_unix_server(lambda: ServerConnection(self), self.where.path)
+            else:
+                self.listener = await loop.create_server(lambda: ServerConnection(self), self.where.host, self.where.port)
+                self.where = Address(host=self.where.host, port=self.listener.sockets[0].getsockname()[1])
+        except OSError as error:
+            raise SettingsError(f"cannot listen at {self.where} ({error.strerror}): choose another address.") from error
         return self
 
     async def __aexit__(

@@ -1,0 +1,213 @@
+"""The command `craton`: each subcommand a short function. What it does is imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from craton.errors import CratonError, DeclarationError, SettingsError
+
+if TYPE_CHECKING:
+    from craton.application import Application
+    from craton.topology import Topology
+
+WRONG = 2
+"""The exit code for what was asked or declared wrongly; 1 is for what broke."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; exits non-zero, with one line that says why, where it cannot be done."""
+    sys.path[:0] = [] if {"", os.getcwd()} & set(sys.path) else [os.getcwd()]
+    asked = parser().parse_args(arguments)
+    try:
+        asked.command(asked)
+    except CratonError as error:
+        fail(str(error), WRONG if isinstance(error, DeclarationError | SettingsError) else 1)
+    except (ImportError, SyntaxError) as error:
+        fail(f"the application cannot be imported: {place_of(error)}{type(error).__name__}: {error}", WRONG)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read what this prints has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def fail(message: str, code: int) -> None:
+    """Say why, and exit."""
+    print(f"craton: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def place_of(error: BaseException) -> str:
+    """The line of the application that an error comes from."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", sys.prefix))]
+    return f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+
+
+def parser() -> argparse.ArgumentParser:
+    """What may be asked."""
+    made = argparse.ArgumentParser(
+        prog="craton", description="Write an application once, as typed modules; run it in any structure.",
+    )
+    commands = made.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(carry_out: Callable[[argparse.Namespace], None], what: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(carry_out.__name__, help=what, description=what)
+        added.set_defaults(command=carry_out)
+        return added
+
+    add_run(command(run, "run an application on this machine, in any topology"))
+    add_serve(command(serve, "run one service alone, as its environment variables (CRATON_...) say"))
+    with_application(command(inspect, "show modules, contracts, needs, tables, routes and topologies")).add_argument(
+        "--json", action="store_true", help="for programs",
+    )
+    with_application(command(check, "find what is wrong with an application, without running it"))
+    add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
+    add_new(command(new, "write a small application to start from"))
+    command(version, "show the version of Craton")
+    return made
+
+
+def with_application(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """A command on one application."""
+    parser.add_argument("application", help="the package that holds it, such as apps.store")
+    return parser
+
+
+def with_database(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """A command on the data of one installation."""
+    parser.add_argument("--topology", default="monolith", help="how the modules are grouped (monolith)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the data (.craton/APPLICATION)")
+    parser.add_argument("--database", metavar="URL", help="postgresql://... (SQLite files in the data folder)")
+    return parser
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """`craton run apps.store --topology microservices`."""
+    with_database(with_application(parser)).add_argument("--port", type=int, default=8000, help="of the API (8000)")
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    """`craton serve apps.store --service orders`."""
+    with_application(parser).add_argument("--service", help="the service of the topology (CRATON_SERVICE)")
+
+
+def add_migrate(parser: argparse.ArgumentParser) -> None:
+    """`craton migrate apps.store`, or with `--revise "why" --module orders`."""
+    with_database(with_application(parser))
+    parser.add_argument("--service", help="only this one, in the database at --database or CRATON_DATABASE")
+    parser.add_argument("--revise", metavar="MESSAGE", help="write a revision: what changed in the tables of --module")
+    parser.add_argument("--module", help="the module to write a revision for")
+
+
+def add_new(parser: argparse.ArgumentParser) -> None:
+    """`craton new shop`."""
+    parser.add_argument("name", help="of the package to write: lower-case letters, digits and underscores")
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Run an application until Ctrl-C."""
+    from craton.run.supervisor import Options, run
+
+    run(Options(
+        package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
+    ))
+
+
+def serve(asked: argparse.Namespace) -> None:
+    """Run one service until SIGTERM."""
+    from craton.run.environment import Environment
+    from craton.run.serve import run
+
+    environ = {**os.environ, **({"CRATON_SERVICE": asked.service} if asked.service else {})}
+    run(asked.application, Environment.parse(environ), environ)
+
+
+def inspect(asked: argparse.Namespace) -> None:
+    """Print what an application is made of."""
+    import msgspec
+
+    from craton.describe import describe, text
+
+    description = describe(*loaded(asked.application))
+    print(msgspec.json.format(msgspec.json.encode(description)).decode() if asked.json else text(description))
+
+
+def check(asked: argparse.Namespace) -> None:
+    """Say that nothing is wrong; what is wrong is raised."""
+    from craton.application import implementations, tables
+    from craton.run.databases import check_migrations
+
+    application, topologies = loaded(asked.application)
+    names = [module.name for module in application.modules]
+    implementations(application, names)
+    tables(application, names)
+    asyncio.run(check_migrations(application))
+    print(f"{application.name}: {len(names)} modules in {len(topologies)} topologies, and nothing is wrong")
+
+
+def loaded(package: str) -> tuple[Application, dict[str, Topology]]:
+    """An application and its topologies, checked."""
+    from craton.application import find_application
+    from craton.topology import load_topologies, topology_file
+
+    application = find_application(package)
+    return application, load_topologies(application, topology_file(package))
+
+
+def migrate(asked: argparse.Namespace) -> None:
+    """Apply migrations, or write one."""
+    from craton.run.databases import databases_of, engine_of, migrate_all
+    from craton.run.folder import Folder, Installation
+    from craton.run.loading import load_application
+
+    if asked.revise or asked.module:
+        revise(asked)
+        return
+    application, topology = load_application(asked.application, asked.topology)
+    if asked.service:
+        applied = asyncio.run(migrate_all(application, topology, {asked.service: one_database(asked)}))
+    else:
+        with Folder.of(asked.application, asked.data) as folder:
+            folder.belongs_to(Installation.of(application.name, topology, engine_of(asked.database)))
+            databases = databases_of(topology, base=asked.database, folder=folder.path)
+            applied = asyncio.run(migrate_all(application, topology, databases))
+    print("\n".join(applied) or "nothing to apply")
+
+
+def one_database(asked: argparse.Namespace) -> str:
+    """The database of the one service that is to be migrated."""
+    found: str | None = asked.database or os.environ.get("CRATON_DATABASE")
+    if found is None:
+        raise SettingsError("--service needs to know its database: give --database, or set CRATON_DATABASE.")
+    return found
+
+
+def revise(asked: argparse.Namespace) -> None:
+    """Write a revision for one module."""
+    from craton.data.migrations import revise
+
+    if not (asked.revise and asked.module):
+        raise SettingsError('--revise "what changed" and --module NAME belong together: give both.')
+    application, _ = loaded(asked.application)
+    written = asyncio.run(revise(application.module(asked.module), asked.revise))
+    print(f"wrote {written}: read it before you apply it" if written else f"{asked.module}: nothing changed")
+
+
+def new(asked: argparse.Namespace) -> None:
+    """Write a small application."""
+    from craton.run.template import write
+
+    print(write(asked.name, Path.cwd()))
+
+
+def version(asked: argparse.Namespace) -> None:
+    """Print the version."""
+    from importlib.metadata import version
+
+    print(version("craton"))

@@ -1,0 +1,118 @@
+"""One service alone: what `craton serve` runs, and what a container will run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+
+from craton.application import Application, implementations, needs_of
+from craton.calls.link import Link
+from craton.calls.links.rpc import RpcLink, RpcServer
+from craton.data.migrations import pending
+from craton.edge.authentication import Tokens
+from craton.edge.rest import edge
+from craton.edge.server import serve_http
+from craton.errors import SettingsError
+from craton.run.environment import Environment
+from craton.run.loading import load_application
+from craton.run.process import Process
+from craton.topology import Service, Topology
+
+POLL = 1.0  # seconds between looks at the migrations
+log = logging.getLogger("craton")
+
+
+def run(package: str, environment: Environment, environ: Mapping[str, str] = os.environ) -> None:
+    """Serve until SIGTERM or SIGINT; raises CratonError where the service cannot run as it was told to."""
+    log_to_stderr(environment.service)
+    with asyncio.Runner(loop_factory=event_loop()) as runner:
+        runner.run(until_stopped(package, environment, environ))
+
+
+def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed; None stands for Python's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def log_to_stderr(service: str) -> None:
+    """Plain lines under the service's name."""
+    form = f"{service} | %(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form, datefmt="%H:%M:%S")
+    for chatty in ("alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+async def until_stopped(package: str, environment: Environment, environ: Mapping[str, str]) -> None:
+    """Serve until a signal comes: the first one drains, the second one stops at once."""
+    main = asyncio.current_task()
+    assert main
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+    try:
+        await serve(package, environment, environ)
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def serve(package: str, environment: Environment, environ: Mapping[str, str]) -> None:
+    """Open everything, in one order, and close it in reverse."""
+    application, topology = load_application(package, environment.topology)
+    service = topology.service(environment.service)
+    await migrated(application, service, environment.database)
+    links = Links(application, topology, environment)
+    async with AsyncExitStack() as stack:
+        process = await stack.enter_async_context(Process(
+            application, topology, service.name,
+            database=environment.database, secret=environment.secret, links=links, environ=environ,
+        ))
+        if environment.listen:
+            server = RpcServer(process.handler, environment.listen, secret=environment.secret, service=service.name)
+            await stack.enter_async_context(server)
+        if environment.http:
+            app = edge(process, Tokens(environment.secret, application.name))
+            await stack.enter_async_context(serve_http(app, environment.http))
+        log.info("ready")
+        await asyncio.Event().wait()
+
+
+async def migrated(application: Application, service: Service, database: str | None) -> None:
+    """Wait until somebody has applied the migrations: a service never does."""
+    if not service.modules:
+        return
+    if database is None:
+        raise SettingsError(f"service {service.name} hosts modules and has no database: set CRATON_DATABASE.")
+    modules = [application.module(name) for name in service.modules]
+    told = False
+    while missing := await pending(database, modules):
+        if not told:
+            log.warning("waiting for `craton migrate`: not applied yet: %s", "; ".join(missing))
+        told = True
+        await asyncio.sleep(POLL)
+
+
+class Links:
+    """The way to each other service. What may be asked of it is what the modules here declare that they need."""
+
+    def __init__(self, application: Application, topology: Topology, environment: Environment) -> None:
+        self.environment = environment
+        contracts = {module.contract: module.name for module in application.modules}
+        found = implementations(application, topology.service(environment.service).modules).values()
+        needed = {contracts[need] for kind in found for need in needs_of(kind).values() if need in contracts}
+        self.needs = frozenset(contracts.values() if environment.http else needed)  # the edge serves every module
+        homes = {topology.home_of(module).name for module in self.needs} - {environment.service}
+        if missing := sorted(homes - environment.peers.keys()):
+            raise SettingsError(f"CRATON_PEERS does not say where to reach {', '.join(missing)}: add service=address.")
+
+    def __call__(self, service: str) -> Link:
+        """A link to a service."""
+        told = self.environment
+        return RpcLink(told.peers[service], secret=told.secret, service=told.service, needs=self.needs)
