@@ -18,7 +18,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect
 
 from craton.data.store import backend
 from craton.data.tables import tables_of
@@ -142,15 +142,26 @@ def metadata_of(module: Module) -> MetaData:
 def check_names(modules: Iterable[Module]) -> None:
     """DeclarationError for a table that is not named after its module, or that bears the name of one of Craton's."""
     for module in modules:
-        taken = {*tables_of(module.name).metadata.tables, version_table(module)}
-        for table in metadata_of(module).tables:
-            if not table.startswith(f"{module.name}_"):
-                raise DeclarationError(
-                    f"module {module.name}: its table {table} must be named {module.name}_{table}, "
-                    "so that modules may share a database."
-                )
-            if table in taken:
-                raise DeclarationError(f"module {module.name}: {table} is a table of Craton: give yours another name.")
+        for table in metadata_of(module).tables.values():
+            check_table(module, table)
+
+
+def check_table(module: Module, table: Table) -> None:
+    """The same, for one table; and for what Alembic would not see."""
+    name = table.name
+    if not name.startswith(f"{module.name}_"):
+        raise DeclarationError(
+            f"module {module.name}: its table {name} must be named {module.name}_{name}, "
+            "so that modules may share a database."
+        )
+    if name in {*tables_of(module.name).metadata.tables, version_table(module)}:
+        raise DeclarationError(f"module {module.name}: {name} is a table of Craton: give yours another name.")
+    for column in table.columns:
+        if any(isinstance(constraint, CheckConstraint) for constraint in column.constraints):
+            raise DeclarationError(
+                f"module {module.name}: put the CheckConstraint of {name}.{column.name} beside the columns of the "
+                "table, not into one of them: Alembic does not see it there."
+            )
 
 
 async def revise(module: Module, message: str) -> Path | None:
