@@ -18,10 +18,11 @@ from craton.data.migrations import migrate
 from craton.errors import DeclarationError
 from craton.run.process import Process
 from craton.sources import Clock, Ids
-from craton.topology import Topology, load_topologies
+from craton.topology import Topology, load_topologies, topology_file
 
 T = TypeVar("T")
 SECRET = b"a secret that only tests know"
+NO_FILE = Path("an application made by a test has no topology.toml")
 
 
 class Running:
@@ -70,7 +71,7 @@ class Running:
 
 @asynccontextmanager
 async def start(
-    application: Application, *, topology: str | Topology = "monolith", link: Literal["local", "wire"] = "local",
+    application: Application, *, topology: str | Topology = "monolith", link: Literal["local", "wire", "rpc"] = "local",
     database: str | None = None, data: Path | None = None, environ: Mapping[str, str] | None = None,
     clock: Clock | None = None, ids: Ids | None = None,
 ) -> AsyncIterator[Running]:
@@ -78,10 +79,18 @@ async def start(
 
     `topology` is a name from the application's topology.toml, or a Topology. With link="local", modules of one service
     call each other by plain method calls, and services call each other through the codec. With link="wire", every call
-    goes through the codec, and every call that may be retried is made twice, to find what is not idempotent. `database`
+    goes through the codec, and every call that may be retried is made twice, to find what is not idempotent. With
+    link="rpc", the services are real processes (see `Processes`), and the topology must be one of the file. `database`
     is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary
     directory.
     """
+    if link == "rpc":
+        from craton.testing.processes import start_processes
+
+        name = topology if isinstance(topology, str) else topology.name
+        async with start_processes(package_of(application), topology=name, database=database, data=data) as processes:
+            yield processes
+        return
     found = topology if isinstance(topology, Topology) else topology_named(application, topology)
     with directory(data) as folder:
         databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in found.services}
@@ -100,13 +109,19 @@ async def start(
 
 def topology_named(application: Application, name: str) -> Topology:
     """A topology of the file beside the application's, or one that exists without being written."""
-    files = [m for m in list(sys.modules.values()) if getattr(m, "__name__", "").endswith(".application")]
-    beside = [m for m in files if any(value is application for value in vars(m).values())]
-    path = Path(beside[0].__file__ or "") if beside else Path()
-    topologies = load_topologies(application, path.with_name("topology.toml") if beside else Path("no topology.toml"))
+    package = package_of(application)
+    topologies = load_topologies(application, topology_file(package) if package else NO_FILE)
     if name not in topologies:
         raise DeclarationError(f"{application.name} has no topology {name}: it has {', '.join(topologies)}.")
     return topologies[name]
+
+
+def package_of(application: Application) -> str:
+    """The package ("apps.store") whose file `application` holds it; empty for one that a test made."""
+    for name, module in list(sys.modules.items()):
+        if name.endswith(".application") and any(value is application for value in vars(module).values()):
+            return name.removesuffix(".application")
+    return ""
 
 
 def database_of(service: str, services: int, base: str | None, folder: Path) -> str:

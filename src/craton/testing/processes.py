@@ -1,0 +1,88 @@
+"""An application in real processes, as `craton run` starts them, for a test to use and to kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from craton.calls.link import Link
+from craton.calls.links.rpc import RpcLink
+from craton.run.child import Child, Say
+from craton.run.databases import migrate_all
+from craton.run.folder import Folder
+from craton.run.plan import Plan
+from craton.run.process import Process
+from craton.run.supervisor import Options, plan_of, running, set_up
+from craton.testing.start import Running
+from craton.topology import GATEWAY
+
+
+class Processes(Running):
+    """A running application. `url` is its edge; `children` are its processes by name: those that die are started again."""
+
+    def __init__(self, plan: Plan, children: Mapping[str, Child]) -> None:
+        super().__init__(plan.application, plan.topology, link="rpc", databases={})
+        self.plan, self.children, self.url = plan, children, plan.url
+
+    def kill(self, name: str, *, with_signal: signal.Signals = signal.SIGKILL) -> bool:
+        """Signal a process. False where it is not running just now."""
+        pid = self.children[name].pid
+        if pid is not None:
+            os.kill(pid, with_signal)
+        return pid is not None
+
+
+@asynccontextmanager
+async def start_processes(
+    package: str, *, topology: str, database: str | None, data: Path | None, show: bool = False
+) -> AsyncIterator[Processes]:
+    """Run the application of a package ("apps.store"), its companions and its set-up included. `show` prints what the
+    processes say. For the rest see `start`.
+    """
+    say: Say = print_line if show else drop_line
+    options = Options(package=package, topology=topology, port=0, data=data, database=database)
+    async with AsyncExitStack() as stack:
+        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
+        folder = stack.enter_context(Folder(data or sockets / "data"))
+        plan = plan_of(options, folder, sockets=sockets)
+        await migrate_all(plan.application, plan.topology, plan.databases())
+        children: dict[str, Child] = {}
+        for stage in plan.stages():
+            children |= {child.name: child for child in await stack.enter_async_context(running(stage, say))}
+        await set_up(plan, say)
+        processes = Processes(plan, children)
+        processes.processes["gateway"] = await stack.enter_async_context(door_of(plan))
+        yield processes
+
+
+def door_of(plan: Plan) -> Process:
+    """What the test itself calls through: a process that hosts no modules."""
+    return Process(
+        plan.application, plan.topology, GATEWAY.name,
+        database=None, secret=plan.folder.secret(), links=links_of(plan), environ={},
+    )
+
+
+def links_of(plan: Plan) -> Callable[[str], Link]:
+    """The way from the test to each service."""
+    every = frozenset(module.name for module in plan.application.modules)
+
+    def link(service: str) -> Link:
+        addresses = plan.peers(GATEWAY)[service]
+        return RpcLink(addresses, secret=plan.folder.secret(), service="test", needs=every)
+
+    return link
+
+
+def drop_line(name: str, line: str) -> None:
+    """Where the processes' lines go when nobody wants them."""
+
+
+def print_line(name: str, line: str) -> None:
+    """Where they go when a test wants to see them."""
+    sys.stderr.write(f"{name} | {line}\n")
