@@ -23,7 +23,7 @@ from craton.topology import GATEWAY
 
 
 class Processes(Running):
-    """A running application. `url` is its edge; `children` are its processes by name: those that die are started again."""
+    """A running application. `url` is its edge; `children` are its processes by name; those that die start again."""
 
     def __init__(self, plan: Plan, children: Mapping[str, Child]) -> None:
         super().__init__(plan.application, plan.topology, link="rpc", databases={})
