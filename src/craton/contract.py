@@ -64,7 +64,7 @@ class Marker:
     """A decorator that says what a method is, and changes nothing about it."""
 
     def __init__(self, kind: Kind) -> None:
-        self.kind = kind
+        self.kind: Kind = kind
 
     @overload
     def __call__(self, method: F, /) -> F: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
 from craton.application import Application, implementations, needs_of, tables
@@ -13,6 +14,9 @@ from craton.implementation import signature_of, written
 from craton.module import Module
 from craton.topology import Topology
 from craton.values import Value
+
+WIDTH = 100
+"""How wide text is for people, in characters."""
 
 
 class MethodDescription(Value):
@@ -175,11 +179,16 @@ def facts(rows: Mapping[str, Iterable[str]]) -> Iterator[str]:
 
 def method_lines(method: MethodDescription, *, note: str = "") -> Iterator[str]:
     """A method: its signature, then where and by whom it is reached, and what it raises."""
-    yield f"  {note}{method.kind} {method.name}{method.signature}"
+    yield from wrapped(f"  {note}{method.kind} {method.name}{method.signature}")
     if method.route:
         yield f"      {method.route}  ({method.allow})"
     if method.raises:
-        yield f"      raises {', '.join(method.raises)}"
+        yield from wrapped(f"      raises {', '.join(method.raises)}")
+
+
+def wrapped(line: str) -> list[str]:
+    """A line in pieces that fit a terminal, the later ones indented further."""
+    return textwrap.wrap(line, WIDTH, subsequent_indent=" " * 10, break_long_words=False, break_on_hyphens=False)
 
 
 def topology_lines(topology: TopologyDescription) -> Iterator[str]:

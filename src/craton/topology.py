@@ -132,7 +132,10 @@ SETUP = "setup may have a command and a hint"
 
 def topology_file(name: str) -> Path:
     """Where the topologies of an application ("apps.store") stand: `topology.toml` beside its `application.py`."""
-    spec = find_spec(f"{name}.application")
+    try:
+        spec = find_spec(f"{name}.application")
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or spec.origin is None:
         raise DeclarationError(f"there is no {name}.application: give the package that holds it, such as apps.store.")
     return Path(spec.origin).with_name("topology.toml")

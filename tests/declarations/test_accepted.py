@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from craton.application import Application
+from craton.application import Application, tables
 
 Build = Callable[[str], Application]
 
@@ -17,23 +17,6 @@ def test_every_immutable_type_may_cross(build: Build) -> None:
         class Line(Value):
             sku: str
             replies: tuple[Line, ...] = ()
-
-        class Card(Value, tag=True):
-            token: str
-
-        class Cash(Value, tag=True):
-            amount: Decimal
-
-        class Page(Value, Generic[T]):
-            items: tuple[T, ...]
-            total: int
-
-        class Lines(Page[Line]):
-            more: bool = False
-
-        class Sold(Event, key="sku"):
-            sku: str
-            card: Card | Cash | None = None
 
         Sku = NewType("Sku", str)
 
@@ -50,19 +33,43 @@ def test_every_immutable_type_may_cross(build: Build) -> None:
             @query
             async def named(self, a: Sku, b: Size, c: Literal["x"], d: Annotated[int, msgspec.Meta(gt=0)]) -> None: ...
 
-            @query
-            async def values(self, a: Page[Line], b: Lines, c: Card | Cash, d: Sold) -> Page[tuple[Line, ...]]: ...
-
             @command
             async def sign_in(self, password: Secret) -> str: ...
 
             @query
             def follow(self, sku: Sku) -> AsyncIterator[Line]: ...
     """)
-    assert [method.name for _, method in app.methods()] == [
-        "plain", "times", "made", "named", "values", "sign_in", "follow",
-    ]
+    assert [method.name for _, method in app.methods()] == ["plain", "times", "made", "named", "sign_in", "follow"]
     assert [method.name for _, method in app.methods() if method.streams] == ["follow"]
+
+
+def test_generic_values_tagged_unions_and_events_may_cross(build: Build) -> None:
+    build("""
+        class Line(Value):
+            sku: str
+
+        class Card(Value, tag=True):
+            token: str
+
+        class Cash(Value, tag=True):
+            amount: Decimal
+
+        class Page(Value, Generic[T]):
+            items: tuple[T, ...]
+            total: int
+
+        class Lines(Page[Line]):
+            more: bool = False
+
+        class Sold(Event, key="sku"):
+            sku: str
+            version: int
+            paid: Card | Cash | None = None
+
+        class Shop(Protocol):
+            @query
+            async def values(self, a: Page[Line], b: Lines, c: Card | Cash, d: Sold) -> Page[tuple[Line, ...]]: ...
+    """)
 
 
 def test_an_implementation_may_write_the_same_types_in_other_words(build: Build) -> None:
@@ -201,8 +208,6 @@ def test_two_methods_may_share_a_path_under_different_verbs(build: Build) -> Non
 
 
 def test_the_tables_of_modules_are_found_by_name(build: Build) -> None:
-    from craton.application import tables
-
     app = build("""
         class Shop(Protocol):
             @query
