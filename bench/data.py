@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from bench import postgresql
 from bench.harness import Benchmark, Measure, Side, latency, throughput
 from bench.ours import CRATON, calls_of_a_user, keyed, order
 from bench.peers import database
@@ -21,6 +22,7 @@ from bench.shop.application import shop
 from bench.shop.contracts import Orders, Sale
 from craton.testing.start import start
 
+POSTGRESQL = f"PostgreSQL {postgresql.version()} ({postgresql.DURABILITY}), 10 connections"
 SQLITE = f"SQLite {sqlite3.sqlite_version} (WAL, synchronous=FULL)"
 
 
@@ -50,10 +52,26 @@ async def ours_on(url: str | None) -> AsyncIterator[Books]:
 
 
 @asynccontextmanager
+async def ours_on_postgresql() -> AsyncIterator[Books]:
+    """Our application as a monolith, on a server of its own."""
+    async with postgresql.server("ours") as url, ours_on(f"{url}/ours") as books:
+        yield books
+
+
+@asynccontextmanager
 async def peer_on_sqlite() -> AsyncIterator[Books]:
     """SQLAlchemy on a file of its own."""
     with TemporaryDirectory(prefix="craton-bench-") as folder:
         async with database.engines(f"sqlite+aiosqlite:///{Path(folder) / 'peer.db'}", pool_size=5) as books:
+            yield books
+
+
+@asynccontextmanager
+async def peer_on_postgresql(isolation: str) -> AsyncIterator[Books]:
+    """SQLAlchemy on a server of its own, with as many connections as ours."""
+    async with postgresql.server("peer") as url:
+        asyncpg = f"{url}/peer".replace("postgresql:", "postgresql+asyncpg:")
+        async with database.engines(asyncpg, pool_size=10, isolation_level=isolation) as books:
             yield books
 
 
@@ -120,8 +138,26 @@ def pair(where: str, ours: tuple[str, Opening], peer: tuple[str, Opening], *, co
     ]
 
 
-ON_SQLITE = (f"{CRATON}, SQLAlchemy {version('sqlalchemy')}, {SQLITE}", partial(ours_on, None))
+def loose(ours: tuple[str, Opening], *, concurrency: int) -> Benchmark:
+    """Our command, beside a write with less isolation than ours."""
+    peer_is = f"{database.ASYNCPG}, READ COMMITTED as PostgreSQL's default is, {POSTGRESQL}"
+    return benchmark(
+        "command with one write on PostgreSQL, beside READ COMMITTED",
+        Side(ours[0], partial(writes, ours[1], concurrency=concurrency)),
+        Side(peer_is, partial(writes, partial(peer_on_postgresql, "READ COMMITTED"), concurrency=concurrency)),
+        concurrency=concurrency,
+    )
+
+
+CORE = f"{CRATON}, SQLAlchemy {version('sqlalchemy')}"
+ON_SQLITE = (f"{CORE}, {SQLITE}", partial(ours_on, None))
 PEER_ON_SQLITE = (f"{database.AIOSQLITE}, {SQLITE}", peer_on_sqlite)
+ON_POSTGRESQL = (f"{CORE}, asyncpg {version('asyncpg')}, SERIALIZABLE, {POSTGRESQL}", ours_on_postgresql)
+PEER_ON_POSTGRESQL = (f"{database.ASYNCPG}, SERIALIZABLE, {POSTGRESQL}", partial(peer_on_postgresql, "SERIALIZABLE"))
 BENCHMARKS = [
-    found for concurrency in (1, 64) for found in pair("SQLite", ON_SQLITE, PEER_ON_SQLITE, concurrency=concurrency)
+    found for concurrency in (1, 64) for found in (
+        *pair("SQLite", ON_SQLITE, PEER_ON_SQLITE, concurrency=concurrency),
+        *pair("PostgreSQL", ON_POSTGRESQL, PEER_ON_POSTGRESQL, concurrency=concurrency),
+        loose(ON_POSTGRESQL, concurrency=concurrency),
+    )
 ]

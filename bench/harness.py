@@ -109,7 +109,9 @@ async def throughput(call: Callable[[], Awaitable[object]], *, concurrency: int,
             done += 1
 
     start = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(concurrency)))
+    async with asyncio.TaskGroup() as callers:  # one that fails ends the others, and the benchmark
+        for _ in range(concurrency):
+            callers.create_task(caller())
     return done / (time.perf_counter() - start)
 
 

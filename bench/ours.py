@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from bench.processes import server
 from bench.shop.application import shop
@@ -34,8 +35,8 @@ def calls_of_a_user() -> AbstractContextManager[None]:
 
 
 def keyed() -> AbstractContextManager[None]:
-    """The same, and a new idempotency key: the call writes an inbox row."""
-    return calling(caller=user("1"), key=f"key-{next(NUMBERS)}", timeout=3600)
+    """The same, and a new random idempotency key: the call writes an inbox row."""
+    return calling(caller=user("1"), key=uuid4().hex, timeout=3600)
 
 
 async def serve(socket: str) -> None:

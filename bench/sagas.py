@@ -43,7 +43,8 @@ def benchmark(topology: str, what: str, *, concurrency: int) -> Benchmark:
         better="lower" if concurrency == 1 else "higher",
         ours=Side(f"{CRATON}, {what}, {SQLITE}", partial(ours, topology, concurrency=concurrency)),
         peer=Side(
-            f"{workflow.SETTINGS}, {at_once} at once, {SQLITE}", partial(measuring, "bench.peers.workflow", str(at_once))
+            f"{workflow.SETTINGS}, {at_once} at once, {SQLITE}",
+            partial(measuring, "bench.peers.workflow", str(at_once)),
         ),
     )
 
