@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from craton.application import Application
@@ -46,34 +47,38 @@ class Plan:
 
     def stages(self) -> Sequence[Sequence[Program]]:
         """What to start; all of one stage must be ready before the next."""
-        ports = {companion.name: self.folder.port_of(companion.name) for companion in self.companions}
-        told = self.settings(ports)
-        companions = [self.companion(companion, ports[companion.name]) for companion in self.companions]
-        if self.is_one_process():
-            return companions, [self.program(self.topology.services[0], 1, told)]
-        services = [self.program(s, n, told) for s in self.topology.services for n in range(1, s.replicas + 1)]
-        return companions, services, [self.program(GATEWAY, 1, told)]
+        companions = [self.companion(companion) for companion in self.companions]
+        services = [self.program(s, n) for s in self.topology.services for n in range(1, s.replicas + 1)]
+        return companions, services, [] if self.is_one_process() else [self.program(GATEWAY, 1)]
+
+    @cached_property
+    def ports(self) -> dict[str, int]:
+        """Where each companion listens."""
+        return {companion.name: self.folder.port_of(companion.name) for companion in self.companions}
 
     def is_one_process(self) -> bool:
         """Whether one process is all there is, which then serves the edge itself."""
         return sum(service.replicas for service in self.topology.services) == 1
 
-    def settings(self, ports: Mapping[str, int]) -> dict[str, str]:
-        """The environment of every process: ours, and what companions add where it is not set by hand."""
+    @cached_property
+    def environ(self) -> dict[str, str]:
+        """The environment of every process: the supervisor's own, without what is meant for a single service."""
         own = {f"CRATON_{name.upper()}" for name in READERS}
-        outer = {name: text for name, text in os.environ.items() if name not in own}
-        added = {name: self.filled(text, companion.name, port=ports[companion.name])
-                 for companion in self.companions for name, text in companion.settings.items()}
-        return added | outer | {"PYTHONUNBUFFERED": "1"}
+        return {name: text for name, text in os.environ.items() if name not in own} | {"PYTHONUNBUFFERED": "1"}
 
-    def companion(self, companion: Companion, port: int) -> Program:
-        """What stands in for a part of the outside world."""
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """What companions tell the application, where it was not told by hand."""
+        return {
+            name: self.filled(text, companion.name, port=self.ports[companion.name])
+            for companion in self.companions for name, text in companion.settings.items() if name not in os.environ
+        }
+
+    def companion(self, companion: Companion) -> Program:
+        """What stands in for a part of the outside world: no part of the application, so it knows no secret."""
+        port = self.ports[companion.name]
         command = shlex.split(self.filled(companion.command, companion.name, port=port))
-        return Program(companion.name, command, self.settings_of_companion(), Address(host=HOST, port=port))
-
-    def settings_of_companion(self) -> dict[str, str]:
-        """A companion is no part of the application: it knows no secret."""
-        return {n: t for n, t in os.environ.items() if n != "CRATON_SECRET"} | {"PYTHONUNBUFFERED": "1"}
+        return Program(companion.name, command, self.environ, Address(host=HOST, port=port))
 
     def filled(self, text: str, name: str, **places: object) -> str:
         """A text of topology.toml, its {placeholders} filled."""
@@ -85,19 +90,19 @@ class Plan:
                 f"there are {{python}}, {{data}} and {', '.join(f'{{{place}}}' for place in places)}."
             ) from error
 
-    def program(self, service: Service, replica: int, told: Mapping[str, str]) -> Program:
+    def program(self, service: Service, replica: int) -> Program:
         """One process of a service."""
         edge = service is GATEWAY or self.is_one_process()
         environment = Environment(
             topology=self.topology.name, service=service.name, secret=self.folder.secret(),
             database=self.databases().get(service.name), peers=self.peers(service),
             http=f"{HOST}:{self.port}" if edge else None,
-            listen=None if edge else self.address(service, replica),
+            listen=None if service is GATEWAY else self.address(service, replica),
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
         command = [sys.executable, "-m", "craton", "serve", self.package, "--service", service.name]
         answers_at = Address(host=HOST, port=self.port) if edge else Address.parse(self.address(service, replica))
-        return Program(name, command, {**told, **environment.variables()}, answers_at)
+        return Program(name, command, self.environ | self.settings | environment.variables(), answers_at)
 
     def address(self, service: Service, replica: int) -> str:
         """Where one process of a service answers the others."""
@@ -116,4 +121,4 @@ class Plan:
             return None
         command = shlex.split(self.filled(self.setup.command, "setup", url=self.url))
         secret = {"CRATON_SECRET": self.folder.secret().decode()}
-        return Program("setup", command, {**os.environ, "PYTHONUNBUFFERED": "1", **secret})
+        return Program("setup", command, self.environ | self.settings | secret)

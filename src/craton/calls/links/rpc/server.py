@@ -54,16 +54,20 @@ class RpcServer:
         return str(self.where)
 
     async def __aenter__(self) -> RpcServer:
-        loop = asyncio.get_running_loop()
         try:
-            if self.where.path:
-                self.listener = await loop.create_unix_server(lambda: ServerConnection(self), self.where.path)
-            else:
-                self.listener = await loop.create_server(lambda: ServerConnection(self), self.where.host, self.where.port)
-                self.where = Address(host=self.where.host, port=self.listener.sockets[0].getsockname()[1])
+            self.listener = await self.listen()
         except OSError as error:
             raise SettingsError(f"cannot listen at {self.where} ({error.strerror}): choose another address.") from error
         return self
+
+    async def listen(self) -> asyncio.Server:
+        """Open the door."""
+        loop, where = asyncio.get_running_loop(), self.where
+        if where.path:
+            return await loop.create_unix_server(lambda: ServerConnection(self), where.path)
+        made = await loop.create_server(lambda: ServerConnection(self), where.host, where.port)
+        self.where = Address(host=where.host, port=made.sockets[0].getsockname()[1])
+        return made
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
