@@ -118,14 +118,14 @@ class PostgreSQLStore:
         return await self.read_as(module, statement, parameters)
 
     async def read_as(self, module: str | None, statement: Executable, parameters: Parameters) -> Rows:
-        """Run it; once more where the connection had ended, since a query may be asked twice."""
-        try:
-            return await self.read_once(module, statement, parameters)
-        except Conflict:
+        """Run it; again where its connection had ended while it was idle, since a query may be asked twice."""
+        for left in range(len(self.readers.idle), -2, -1):
             try:
                 return await self.read_once(module, statement, parameters)
             except Conflict as conflict:
-                raise NotRun(f"a query did not get through to PostgreSQL: {conflict}") from conflict
+                if left < 0:
+                    raise NotRun(f"a query did not get through to PostgreSQL: {conflict}") from conflict
+        raise AssertionError
 
     async def read_once(self, module: str | None, statement: Executable, parameters: Parameters) -> Rows:
         """Run it on one connection. Conflict where that has ended."""

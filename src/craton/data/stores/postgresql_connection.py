@@ -119,14 +119,12 @@ class Connections:
             raise
 
     async def release(self, connection: PostgreSQLConnection) -> None:
-        """Give it back. A broken one ends, and the idle ones with it: they have probably ended, too."""
+        """Give it back; a broken one is not kept."""
         try:
-            if not connection.broken:
+            if connection.broken:
+                await connection.close()
+            else:
                 self.idle.append(connection)
-                return
-            for ended in (connection, *self.idle):
-                await ended.close()
-            self.idle.clear()
         finally:
             self.slots.release()
 

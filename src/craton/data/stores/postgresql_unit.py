@@ -184,9 +184,9 @@ class PostgreSQLUnit:
                 if tag != command:
                     raise Conflict(f"PostgreSQL answered {tag}")
             except Exception as error:
-                connection.driver.terminate()
                 if command == "COMMIT":
                     raise self.unfinished(error, sent=sent) from error
+                connection.driver.terminate()
             finally:
                 connection.module = None
                 await self.store.writers.release(connection)
