@@ -33,6 +33,7 @@ def conceal(kind: type, value: Any) -> Any:
 
 
 PACKER = msgspec.msgpack.Encoder(enc_hook=reveal, order="deterministic")
+RECORDER = msgspec.msgpack.Encoder(enc_hook=lambda value: "", order="deterministic")
 WRITER = msgspec.json.Encoder(enc_hook=reveal)
 
 
@@ -82,6 +83,11 @@ def encode_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
         return PACKER.encode(ordered(arguments)) if holds_sets(method.arguments) else encode(arguments)
     except (OverflowError, UnicodeError) as error:
         raise InvalidArguments(f"{method.name}: an argument is out of range: {error}.") from error
+
+
+def record_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
+    """The arguments as a record may keep them: secrets are left out."""
+    return RECORDER.encode(ordered(arguments)) if needs_order(method.arguments) else RECORDER.encode(arguments)
 
 
 def decode_arguments(method: Method, data: bytes) -> Any:

@@ -60,7 +60,7 @@ class Keyed:
     @classmethod
     def of(cls, name: str, method: Method, arguments: msgspec.Struct, key: str, undoes: str | None) -> Keyed:
         """The call of a method."""
-        body = codec.encode_arguments(method, arguments)
+        body = codec.record_arguments(method, arguments)
         return cls(name, key, body, codec.fingerprint(name, body), undoes)
 
 

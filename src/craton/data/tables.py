@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +35,20 @@ class ModuleTables:
 def tables_of(module: str) -> ModuleTables:
     """The tables of one module, named `<module>_inbox` and so on. Times are seconds since 1970, by the database."""
     metadata = MetaData()
-    inbox = Table(
+    return ModuleTables(
+        metadata, inbox_of(module, metadata), outbox_of(module, metadata), saga_of(module, metadata),
+        journal_of(module, metadata),
+    )
+
+
+def inbox_of(module: str, metadata: MetaData) -> Table:
+    """`status`: running (effects, sagas), done, fault, failed (sagas), tombstone."""
+    return Table(
         f"{module}_inbox", metadata,
         Column("key", String, primary_key=True),
         Column("method", String, nullable=False),
         Column("fingerprint", String, nullable=False),
-        Column("status", String, nullable=False),  # running (effects, sagas), done, fault, tombstone
+        Column("status", String, nullable=False),
         Column("answer", LargeBinary),
         Column("type", String),
         Column("arguments", LargeBinary),
@@ -36,7 +56,11 @@ def tables_of(module: str) -> ModuleTables:
         Column("lease_until", Float),
         Column("created", Float, nullable=False),
     )
-    outbox = Table(
+
+
+def outbox_of(module: str, metadata: MetaData) -> Table:
+    """`sequence` orders the events of one type and key. `status`: stored."""
+    return Table(
         f"{module}_outbox", metadata,
         Column("id", String, primary_key=True),
         Column("type", String, nullable=False),
@@ -45,18 +69,22 @@ def tables_of(module: str) -> ModuleTables:
         Column("sequence", BigInteger, nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("trace", String, nullable=False),
-        Column("status", String, nullable=False),  # stored
+        Column("status", String, nullable=False),
         Column("created", Float, nullable=False),
         UniqueConstraint("type", "key", "sequence"),
     )
-    saga = Table(
+
+
+def saga_of(module: str, metadata: MetaData) -> Table:
+    """`state`: running, undoing, done, fault, failed, parked."""
+    table = Table(
         f"{module}_saga", metadata,
         Column("id", String, primary_key=True),
-        Column("key", String),
+        Column("keyed", Boolean, nullable=False),
         Column("method", String, nullable=False),
         Column("arguments", LargeBinary, nullable=False),
         Column("caller", LargeBinary, nullable=False),
-        Column("state", String, nullable=False),  # running, undoing, done, fault, failed, parked
+        Column("state", String, nullable=False),
         Column("type", String),
         Column("answer", LargeBinary),
         Column("owner", String),
@@ -66,18 +94,22 @@ def tables_of(module: str) -> ModuleTables:
         Column("created", Float, nullable=False),
         Column("updated", Float, nullable=False),
     )
-    Index(f"{module}_saga_open", saga.c.lease_until, sqlite_where=saga.c.state.in_(("running", "undoing")),
-          postgresql_where=saga.c.state.in_(("running", "undoing")))
-    journal = Table(
+    open_ones = table.c.state.in_(("running", "undoing"))
+    Index(f"{module}_saga_open", table.c.lease_until, sqlite_where=open_ones, postgresql_where=open_ones)
+    return table
+
+
+def journal_of(module: str, metadata: MetaData) -> Table:
+    """`status` of a step: asked, done, fault, failed, undone."""
+    return Table(
         f"{module}_journal", metadata,
         Column("saga", String, primary_key=True),
         Column("step", Integer, primary_key=True),
         Column("method", String, nullable=False),
         Column("arguments", LargeBinary, nullable=False),
-        Column("status", String, nullable=False),  # asked, done, fault, undone, kept
+        Column("status", String, nullable=False),
         Column("answer", LargeBinary),
         Column("type", String),
         Column("undo", String),
         Column("undo_arguments", LargeBinary),
     )
-    return ModuleTables(metadata, inbox, outbox, saga, journal)
