@@ -11,7 +11,7 @@ import uvloop
 Loops = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Loops | None:
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Loops:
     """The event loops that a test runs on."""
-    both = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-    return both if item.path.name.startswith("test_rpc") else None
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    return loops | ({"uvloop": uvloop.new_event_loop} if item.path.name.startswith("test_rpc") else {})

@@ -87,7 +87,7 @@ def encode_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
 
 def record_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
     """The arguments as a record may keep them: secrets are left out."""
-    return RECORDER.encode(ordered(arguments)) if needs_order(method.arguments) else RECORDER.encode(arguments)
+    return RECORDER.encode(ordered(arguments)) if holds_sets(method.arguments) else RECORDER.encode(arguments)
 
 
 def decode_arguments(method: Method, data: bytes) -> Any:
