@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta
 
 from apps.store.carts.contract import CartChanged, CartClosed, CartExpired, CartFrozen, CartNotFound, EmptyCart
+from apps.store.catalog.contract import InvalidCursor
 from apps.store.inventory.contract import InsufficientStock, ReservationEnded, ReservationNotFound, UnknownSku
 from apps.store.money import Money
 from apps.store.payments.contract import CardDeclined, PaymentEnded, PaymentNotFound, RefundRefused, RefundTooLarge
@@ -18,6 +19,7 @@ Status = Literal["submitted", "stock_confirmed", "paid", "shipped", "cancelled"]
 """submitted (being checked out) -> stock_confirmed (waits for the customer's bank) -> paid -> shipped; cancelled from
 each but shipped. The words are eShop's; its AwaitingValidation is the time that our checkout takes."""
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Reason = Annotated[str, Meta(max_length=200)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -201,13 +203,15 @@ class Orders(Protocol):
         """One order of the caller; an administrator sees everybody's."""
         ...
 
-    @query(get="/orders")
+    @query(get="/orders", raises=InvalidCursor)
     async def mine(self, limit: Limit = 20, cursor: str | None = None) -> OrderPage:
         """The caller's orders."""
         ...
 
-    @query(get="/admin/orders", allow="admin")
-    async def all_orders(self, status: Status | None = None, limit: Limit = 50, cursor: str | None = None) -> OrderPage:
+    @query(get="/admin/orders", raises=InvalidCursor, allow="admin")
+    async def all_orders(
+        self, status: Status | None = None, limit: Limit = 50, cursor: str | None = None,
+    ) -> OrderPage:
         """Everybody's orders."""
         ...
 
@@ -216,7 +220,7 @@ class Orders(Protocol):
         raises=(OrderNotFound, InvalidTransition, OrderBusy, PaymentNotFound, RefundTooLarge, RefundRefused,
                 ReservationNotFound, ReservationEnded),
     )
-    async def cancel(self, order: str, reason: Annotated[str, Meta(max_length=200)] = "") -> Order:
+    async def cancel(self, order: str, reason: Reason = "") -> Order:
         """Cancel an order of the caller before it is shipped. What was paid is given back, once."""
         ...
 
@@ -229,7 +233,7 @@ class Orders(Protocol):
         post="/admin/orders/{order}/refunds", allow="admin",
         raises=(OrderNotFound, InvalidTransition, OrderBusy, PaymentNotFound, RefundTooLarge, RefundRefused),
     )
-    async def refund(self, order: str, amount: Money, reason: Annotated[str, Meta(max_length=200)] = "") -> Order:
+    async def refund(self, order: str, amount: Money, reason: Reason = "") -> Order:
         """Give back a part of what was paid for an order."""
         ...
 

@@ -129,7 +129,7 @@ class Payments(Protocol):
         """Take the promised money."""
         ...
 
-    @effect
+    @effect(raises=RefundRefused)
     async def void(self, order: str) -> None:
         """Give up what was promised, and give back all that was taken; no money will be taken for this order."""
         ...
