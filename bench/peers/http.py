@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from itertools import cycle
 
 import aiohttp
 import httpx
@@ -70,13 +69,17 @@ def body() -> bytes:
 
 @asynccontextmanager
 async def by_httpx(socket: str) -> AsyncIterator[Ask]:
-    """A server, and what asks it: 64 clients in turn, since one client's pool slows down with its connections."""
+    """A server, and what asks it: a client per caller, since one client slows down with its connections."""
     async with server(socket, "bench.peers.http", socket), AsyncExitStack() as stack:
-        clients = [httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=socket)) for _ in range(64)]
-        turns = cycle([await stack.enter_async_context(client) for client in clients])
+        idle: list[httpx.AsyncClient] = []
+
+        def client_of_a_caller() -> httpx.AsyncClient:  # without `verify`, each would load all certificates there are
+            return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=socket, verify=False))
 
         async def ask() -> Found:
-            answer = await next(turns).post(URL, content=body(), headers=HEADERS)
+            client = idle.pop() if idle else await stack.enter_async_context(client_of_a_caller())
+            answer = await client.post(URL, content=body(), headers=HEADERS)
+            idle.append(client)
             return Found.model_validate_json(answer.raise_for_status().content)
 
         yield ask
