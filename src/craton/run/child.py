@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from craton.calls.links.rpc.address import Address
 from craton.calls.retry import Backoff
+from craton.errors import CratonError
 
 SUPERVISOR = "craton"
 """The name that the supervisor's own lines stand under."""
 WRONG = 2
 """The exit code of a process that was told something wrong: starting it again would not help."""
 QUICK = 10.0  # seconds: who dies sooner than that is started again later and later
-DEATHS = 5  # before it was ever ready: then it is given up
+DEATHS = 3  # before it was ever ready: then it is given up
 LINE_LIMIT = 1 << 20
 PR_SET_PDEATHSIG = 1
 NOWHERE = Address()
@@ -29,7 +30,7 @@ Say = Callable[[str, str], None]
 """Prints a line under a name."""
 
 
-class GivenUp(Exception):
+class GivenUp(CratonError):
     """A child cannot be kept running; the message says which, and why."""
 
 

@@ -15,7 +15,7 @@ from craton.topology import Topology, check_database
 
 def engine_of(base: str | None) -> Literal["sqlite", "postgresql"]:
     """The kind of database: SQLite files in the data folder where no URL is given, else PostgreSQL."""
-    if base and not base.startswith("postgresql://"):
+    if base and not (base.startswith("postgresql://") and urlsplit(base).path.strip("/")):
         raise SettingsError(
             "--database takes a PostgreSQL URL, such as postgresql://user:password@host:port/name; without it, "
             "each service has an SQLite file in the folder of --data."

@@ -47,14 +47,14 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
     """What to start; everything that can be refused is refused here."""
     application, topology = load_application(options.package, options.topology)
     implementations(application, [module.name for module in application.modules])
-    folder.belongs_to(Installation.of(application.name, topology, engine_of(options.database)))
-    file = topology_file(options.package)
+    engine, file = engine_of(options.database), topology_file(options.package)
     plan = Plan(
         package=options.package, application=application, topology=topology, companions=load_companions(file),
         setup=load_setup(file), folder=folder, sockets=sockets, database=options.database,
         port=options.port or free_port(),
     )
     plan.databases()  # refuses SQLite for replicas
+    folder.belongs_to(Installation.of(application.name, topology, engine))
     if not is_free(plan.port):
         raise SettingsError(f"port {plan.port} is in use: stop what uses it, or give another one by --port.")
     return plan
