@@ -23,7 +23,9 @@ Guard = Callable[[str], None]
 
 AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 """What a connection raises that has ended, or that could not be made."""
-SERIALIZATION, DEADLOCK, READ_ONLY, DENIED, NO_TABLE = "40001", "40P01", "25006", "42501", "42P01"
+CONFLICTS = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock, and a lock that was not given in time."""
+READ_ONLY, DENIED, NO_TABLE = "25006", "42501", "42P01"
 FULL = {"53100": "its disk is full", "53200": "it is out of memory", "53300": "it has too many connections"}
 RELATION = re.compile(r'"?([\w.]+)"?')
 LONGEST = 63
@@ -154,7 +156,7 @@ def meaning(
     """What a failed statement means: a Conflict, one of Craton's errors, or itself."""
     state = state_of(error)
     stale = type(getattr(error, "orig", None)).__name__ == "InvalidCachedStatementError"
-    if state in (SERIALIZATION, DEADLOCK) or stale or answered_twice(error, module):
+    if state in CONFLICTS or stale or answered_twice(error, module):
         return Conflict(str(getattr(error, "orig", error)))
     if isinstance(error, asyncpg.InvalidParameterValueError):  # of SET ROLE
         return NotRun(f"{error}: the tables of module {module} have not been made: run `craton migrate`.")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 State = Literal["new", "open", "lost", "ended"]
+PATIENCE = 100
+"""Milliseconds to wait for a row that another transaction has changed: it is a conflict anyway once that commits, and
+PostgreSQL looks for deadlocks only after a second. The attempt that runs alone waits for as long as it takes."""
 READING = "craton_reading"
 """The savepoint in which a saga's queries run read-only. (A first SELECT fixes that the transaction as a whole is not:
 PostgreSQL asks for that at the first snapshot.)"""
@@ -84,7 +87,11 @@ class PostgreSQLUnit:
         while True:
             connection = await self.store.writers.acquire(module)
             try:
-                await connection.sql(f"BEGIN ISOLATION LEVEL SERIALIZABLE; {self.store.become(module, local=True)}")
+                patience = 0 if self.alone else PATIENCE
+                await connection.sql(
+                    f"BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL lock_timeout = {patience}; "
+                    f"{self.store.become(module, local=True)}"
+                )
                 connection.module = module
                 return connection
             except BaseException as error:

@@ -61,6 +61,10 @@ class Holder(Protocol):
         """It lost the baton, and may go on where it was if nothing it has read has changed."""
         ...
 
+    def doom(self) -> None:
+        """It is to give the baton back at once, and to be run again."""
+        ...
+
 
 def release(waiting: list[asyncio.Future[None]]) -> None:
     """Let them go on, in their order."""
@@ -213,10 +217,10 @@ class Writer:
         """Let the batch become durable, and close the file. A holder is left behind, and rolled back."""
         self.closed = True
         if self.holder is not None:
-            self.give(keep=False)
-        if self.batch is not None:
+            self.holder.doom()
+        while self.batch is not None:
             self.settle()
-            await asyncio.wait([asyncio.ensure_future(self.batch.wait())])
+            await asyncio.sleep(0.001)
         self.thread.shutdown()
         self.connection.close()
         release(self.waiting)
