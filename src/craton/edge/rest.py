@@ -140,8 +140,8 @@ class Endpoint:
         if isinstance(error, StillRunning) and error.saga is not None:
             return accepted(f"/sagas/{self.operation.module.name}/{error.saga}", error.saga)
         problem = problem_of(error)
-        if problem.status == 500:
-            log.error("%s: %s", self.operation.name, error)
+        if problem.status >= 500:  # what is not told is logged
+            log.log(logging.ERROR if problem.status == 500 else logging.WARNING, "%s: %s", self.operation.name, error)
         return problem_response(problem)
 
 

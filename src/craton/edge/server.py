@@ -1,0 +1,76 @@
+"""The HTTP server of one process: uvicorn without signal handlers, opened and closed like any other part."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from craton.errors import SettingsError
+
+DRAIN_SECONDS = 10
+IDLE_SECONDS = 75
+"""How long a connection stays open unused: longer than what gateways and load balancers keep theirs (often 60)."""
+
+
+class Server(uvicorn.Server):
+    """A server that says when it is up, and leaves signals to the process that it is part of."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so; `started` tells whether it could."""
+        try:
+            await super().startup(sockets)
+        finally:
+            self.up.set()
+
+
+@asynccontextmanager
+async def serve_http(app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS) -> AsyncIterator[int]:
+    """Serve at "host:port" and give the port, which the system chooses for 0.
+
+    Leaving it takes no new connections, and waits up to `drain` seconds for the requests in progress.
+    """
+    with listen(address) as listening:
+        server = Server(config_of(app, drain=drain))
+        running = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {address}")
+        try:
+            await server.up.wait()
+            if not server.started:
+                await running
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await running
+
+
+def config_of(app: ASGIApp, *, drain: float) -> uvicorn.Config:
+    """A server that adds nothing of its own: no log format, no banner, no lifespan."""
+    return uvicorn.Config(
+        app, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=max(1, round(drain)),
+    )
+
+
+def listen(address: str) -> socket.socket:
+    """A socket that listens at "host:port", or at "[::1]:port"."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdecimal() and int(port) < 2**16):
+        raise SettingsError(f"{address} is no address for HTTP: write it as host:port, such as 127.0.0.1:8000.")
+    try:
+        return socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise SettingsError(f"cannot serve HTTP at {address}: {error.strerror}; choose another address.") from error
