@@ -181,6 +181,7 @@ class Catalog(Protocol):
         ...
 
     @command(post="/products/import", raises=InvalidPrice, allow="admin")
-    async def import_products(self, drafts: tuple[Draft, ...]) -> Import:
-        """Create the products that are new, and bring the others up to date; importing twice changes nothing."""
+    async def import_products(self, drafts: tuple[Draft, ...], update: bool = True) -> Import:
+        """Create the products that are new, and bring the others up to date, or leave them alone. Importing twice
+        changes nothing."""
         ...

@@ -101,21 +101,23 @@ class Shelves(Catalog):
         await self.events.publish(ProductDiscontinued(sku, changed.version))
         return changed
 
-    async def import_products(self, drafts: tuple[Draft, ...]) -> Import:
+    async def import_products(self, drafts: tuple[Draft, ...], update: bool = True) -> Import:
         for draft in drafts:
             if draft.price.amount < 0:
                 raise InvalidPrice(draft.sku)
         known = {product.sku: product for product in await self.lookup(tuple(draft.sku for draft in drafts))}
         done = {"created": 0, "updated": 0, "unchanged": 0}
         for draft in {draft.sku: draft for draft in drafts}.values():
-            done[await self.bring_up(draft, known.get(draft.sku))] += 1
+            done[await self.bring_up(draft, known.get(draft.sku), update)] += 1
         return Import(**done)
 
-    async def bring_up(self, draft: Draft, product: Product | None) -> str:
+    async def bring_up(self, draft: Draft, product: Product | None, update: bool) -> str:
         """Make a product what its draft says; what that took."""
         if product is None:
             await self.put(draft)
             return "created"
+        if not update:
+            return "unchanged"
         fields = {name: getattr(draft, name) for name in Description.__struct_fields__}
         result = product
         if any(getattr(product, name) != value for name, value in fields.items()):
