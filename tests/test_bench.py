@@ -19,15 +19,16 @@ FIELDS = {"name", "ours", "peer", "unit", "ratio", "low", "high", "goal", "bette
 def bench(*arguments: str) -> str:
     """What `python -m bench` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+@pytest.mark.timeout(300)  # a server and a peer are started for each benchmark
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_runs_and_answers_in_json(group: str) -> None:
-    results = json.loads(bench(group, "--json", "--rounds", "2", "--seconds", "0.02"))
+    results = json.loads(bench(group, "--json", "--rounds", "1", "--seconds", "0.02"))
     assert [result["name"] for result in results] == [benchmark.name for benchmark in benchmarks_of(group)]
     for result in results:
         assert set(result) == FIELDS
