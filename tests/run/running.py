@@ -10,6 +10,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
+from tests.until import until
+
 
 class Command:
     """A command that runs, and what it has printed so far."""
@@ -31,12 +33,9 @@ class Command:
 
     async def says(self, pattern: str, *, times: int = 1, seconds: float = 60) -> re.Match[str]:
         """Wait until it has printed this so many times; the last match."""
-        try:
-            async with asyncio.timeout(seconds):
-                while len(found := list(re.finditer(pattern, self.text))) < times and not self.reading.done():
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            found = []
+        with suppress(TimeoutError):
+            await until(lambda: self.reading.done() or len(re.findall(pattern, self.text)) >= times, seconds=seconds)
+        found = list(re.finditer(pattern, self.text))
         assert len(found) >= times, f"waited for {pattern!r}, {times} times, in:\n{self.text}"
         return found[-1]
 

@@ -67,8 +67,8 @@ async def serve(package: str, environment: Environment, environ: Mapping[str, st
     """Open everything, in one order, and close it in reverse."""
     application, topology = load_application(package, environment.topology)
     service = topology.service(environment.service)
-    await migrated(application, service, environment.database)
     links = Links(application, topology, environment)
+    await migrated(application, service, environment.database)
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(Process(
             application, topology, service.name,

@@ -1,0 +1,83 @@
+"""What `craton run` will start: decided before the first process, and told to each what it needs and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from craton.errors import DeclarationError
+from craton.run.environment import Environment
+from craton.run.folder import Folder
+from craton.run.loading import load_application
+from craton.run.plan import Plan
+from craton.topology import Companion, Setup
+
+PROVIDER = Companion("provider", "{python} -m provider --port {port} --data {data}", {"CRATON_PAY_URL": "http://h:{port}"})
+
+
+def plan(
+    folder: Path, *, topology: str = "microservices", companions: tuple[Companion, ...] = (), setup: str = "",
+) -> Plan:
+    """The plan for a topology of the shop."""
+    application, found = load_application("shop", topology)
+    return Plan(
+        package="shop", application=application, topology=found, companions=companions, setup=Setup(setup),
+        folder=Folder(folder), sockets=Path("/run/s"), database=None, port=8000,
+    )
+
+
+def test_a_monolith_serves_the_edge_itself_and_microservices_stand_behind_a_gateway(shop: Path) -> None:
+    assert [[p.name for p in stage] for stage in plan(shop, topology="monolith").stages()] == [[], ["shop"], []]
+    assert [[p.name for p in stage] for stage in plan(shop).stages()] == [[], ["stock", "orders"], ["gateway"]]
+
+
+def test_each_process_is_told_where_the_others_are_and_its_own_database_only(shop: Path) -> None:
+    _, (stock, orders), (gateway,) = plan(shop).stages()
+    told = {p.name: Environment.parse(p.environ) for p in (stock, orders, gateway)}
+    assert told["stock"].listen == "unix:/run/s/stock.1" and told["stock"].http is None
+    assert told["stock"].peers == {"orders": ("unix:/run/s/orders.1",)}
+    assert told["gateway"].peers == {"orders": ("unix:/run/s/orders.1",), "stock": ("unix:/run/s/stock.1",)}
+    assert (told["gateway"].http, told["gateway"].listen, told["gateway"].database) == ("127.0.0.1:8000", None, None)
+    assert told["orders"].database == f"sqlite:///{shop}/orders.db"
+
+
+def test_what_the_supervisor_itself_was_told_does_not_reach_a_service(
+    shop: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRATON_HTTP", "0.0.0.0:1")
+    monkeypatch.setenv("CRATON_DATABASE", "postgresql://h/other")
+    monkeypatch.setenv("SHELL_SETTING", "kept")
+    stock = plan(shop).stages()[1][0]
+    assert Environment.parse(stock.environ).http is None and "other" not in stock.environ["CRATON_DATABASE"]
+    assert stock.environ["SHELL_SETTING"] == "kept"
+
+
+def test_a_companion_gets_a_port_and_a_folder_and_no_secret_and_the_services_its_address(
+    shop: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRATON_SECRET", "of the person at the keyboard")
+    (provider,), (stock, _), _ = plan(shop, companions=(PROVIDER,)).stages()
+    port = provider.answers_at.port
+    assert provider.command[1:] == ["-m", "provider", "--port", str(port), "--data", f"{shop}/provider"]
+    assert (shop / "provider").is_dir() and "CRATON_SECRET" not in provider.environ
+    assert stock.environ["CRATON_PAY_URL"] == f"http://h:{port}"
+
+
+def test_a_setting_made_by_hand_is_stronger_than_a_companions(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRATON_PAY_URL", "https://real")
+    assert plan(shop, companions=(PROVIDER,)).stages()[1][0].environ["CRATON_PAY_URL"] == "https://real"
+
+
+def test_the_set_up_knows_the_url_the_secret_and_what_the_services_know(shop: Path) -> None:
+    made = plan(shop, companions=(PROVIDER,), setup="import --to {url} --from '{data}/a b'").setup_program()
+    assert made is not None
+    assert made.command == ["import", "--to", "http://127.0.0.1:8000", "--from", f"{shop}/setup/a b"]
+    assert made.environ["CRATON_SECRET"] and made.environ["CRATON_PAY_URL"].startswith("http://h:")
+    assert plan(shop).setup_program() is None
+
+
+@pytest.mark.parametrize("command", ["run --at {host}", "run {", "run {0}"])
+def test_a_placeholder_that_nothing_fills_is_refused_with_those_there_are(shop: Path, command: str) -> None:
+    with pytest.raises(DeclarationError, match=r"there are \{python\}, \{data\} and \{port\}"):
+        plan(shop, companions=(Companion("mail", command, {}),)).stages()
