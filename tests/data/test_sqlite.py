@@ -118,8 +118,8 @@ async def test_savepoints_survive_the_loss_of_the_baton(bank: Bank) -> None:
     async def body(unit: Unit) -> None:
         await unit.savepoint("a")
         await bank.balance(0)
-        other = Database(bank.store, "shop")
-        await in_own_context(transact(bank.store, "shop", lambda unit: other.execute(insert(item).values(sku="x", left=1))))
+        shop, pen = Database(bank.store, "shop"), insert(item).values(sku="pen", left=1)
+        await in_own_context(transact(bank.store, "shop", lambda unit: shop.execute(pen)))
         await bank.db.execute(SET, {"wanted": 0, "to": 5})
         await unit.rollback_to("a")
         await bank.db.execute(SET, {"wanted": 1, "to": 6})
@@ -265,6 +265,7 @@ async def test_a_database_in_memory_is_refused(url: str) -> None:
 
 
 async def test_a_second_process_is_refused_and_told_why(store: SQLiteStore, url: str) -> None:
+    """A store in this process has the file."""
     program = f"""
 import asyncio
 from craton.data.store import open_store
@@ -273,8 +274,9 @@ async def main():
         pass
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "SettingsError: SQLite serves one process per file" in done.stderr
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=subprocess.PIPE)
+    errors = (await process.communicate())[1].decode()
+    assert "SettingsError: SQLite serves one process per file" in errors
     with pytest.raises(SettingsError, match="one process per file"):
         await migrate(url, MODULES)
 

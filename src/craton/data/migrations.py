@@ -97,7 +97,7 @@ def missing(module: Module, connection: Connection) -> list[str]:
     scripts = ScriptDirectory.from_config(config_of(module, connection))
     current = MigrationContext.configure(connection, opts={"version_table": version_table(module)}).get_current_heads()
     revisions = list(scripts.iterate_revisions(tuple(scripts.get_heads()), current or "base"))
-    return own + [f"{module.name}: {r.revision} {r.doc}" for r in reversed(revisions)]
+    return own + [f"{module.name}: {r.revision} {r.doc}".rstrip(" .") for r in reversed(revisions)]
 
 
 def version_table(module: Module) -> str:

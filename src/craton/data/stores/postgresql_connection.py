@@ -25,7 +25,7 @@ AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncp
 """What a connection raises that has ended, or that could not be made."""
 CONFLICTS = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, and a lock that was not given in time."""
-READ_ONLY, DENIED, NO_TABLE = "25006", "42501", "42P01"
+READ_ONLY, DENIED, NO_TABLE, NO_DATABASE = "25006", "42501", "42P01", "3D000"
 FULL = {"53100": "its disk is full", "53200": "it is out of memory", "53300": "it has too many connections"}
 RELATION = re.compile(r'"?([\w.]+)"?')
 LONGEST = 63
@@ -139,7 +139,7 @@ class Connections:
 
 def refused(url: URL, error: BaseException) -> NotRun:
     """Why there is no connection."""
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
+    if state_of(error) == NO_DATABASE:
         return NotRun(f"the database {url.database} does not exist: run `craton migrate`, which makes it.")
     where = f"PostgreSQL at {url.host}:{url.port or 5432}"
     return NotRun(f"{where} takes no connection ({error}): is it running, and are the URL's user and password right?")

@@ -1,13 +1,10 @@
-"""Accounts, transfers and cards"""
+"""Accounts, transfers and cards."""
 
 import sqlalchemy as sa
 from alembic import op
 
-
-revision = '0001'
+revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
