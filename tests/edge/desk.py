@@ -194,7 +194,8 @@ class Desk(Orders):
         return Echo(said, seen["caller"].subject, seen["key"], seen["timeout"], seen["trace"])
 
     async def card(self, number: Secret, wait: timedelta = timedelta(0)) -> None:
-        assert number.reveal()
+        await asyncio.sleep(wait.total_seconds())
+        self.service.charged = number.reveal()
 
     async def checkout(self, cart: str) -> str:
         if cart == "slow":
@@ -222,6 +223,7 @@ class Service:
         self.seen: dict[str, Any] = {}
         self.bodies: dict[str, bytes] = {}
         self.up = True
+        self.charged = ""
 
     async def call(self, name: str, arguments: msgspec.Struct, **options: Any) -> Any:
         module, _, method = name.partition(".")
