@@ -20,8 +20,9 @@ from craton.data.store import Conflict, Store, Unit, open_store, transact
 from craton.data.stores.postgresql import PostgreSQLStore
 from craton.data.tables import tables_of
 from craton.errors import ForeignTable, NotRun, OutcomeUnknown, QueryWrote, SettingsError
+from tests.data.bank import ADD, SET, Bank, unit_step
 from tests.data.books.tables import BANK, MODULES, NAMES, card, item
-from tests.data.conformance import ADD, SET, Bank, StoreConformance, unit_step
+from tests.data.conformance import StoreConformance
 from tests.data.proxy import Cut, Proxy
 from tests.postgresql import Server, serve
 

@@ -21,8 +21,9 @@ from craton.data.migrations import migrate
 from craton.data.store import Conflict, Unit, open_store, transact
 from craton.data.stores.sqlite import SQLiteStore
 from craton.errors import NotRun, SettingsError
+from tests.data.bank import ADD, SET, Bank, Poor
 from tests.data.books.tables import MODULES, NAMES, account, item
-from tests.data.conformance import ADD, SET, Bank, Poor, StoreConformance
+from tests.data.conformance import StoreConformance
 
 SLOW = text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) SELECT sum(x) FROM n")
 
@@ -284,7 +285,8 @@ asyncio.run(main())
 CRASHING = """
 import asyncio, sys
 from craton.data.store import open_store
-from tests.data.conformance import ADD, Bank
+from tests.data.bank import ADD, SET, Bank, Poor
+from tests.data.conformance import StoreConformance
 from sqlalchemy import insert
 from tests.data.books.tables import NAMES, transfer
 
