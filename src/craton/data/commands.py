@@ -39,7 +39,7 @@ class Command:
 
     async def once(self, unit: Unit, call: Keyed, arguments: msgspec.Struct) -> Answer:
         """The stored answer, or a first one; the inbox row commits with what the body changed."""
-        found = await self.inbox.find(unit, call.key)
+        found = await self.inbox.look(call.key)
         if found is not None:
             found.check(call)
             return found.final or Answer("failed", type="an effect stands under this key")

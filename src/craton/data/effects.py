@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from sqlalchemy import ColumnElement, or_, true
 
 from craton.calls import codec
 from craton.calls.context import CONTEXT, Context
 from craton.contract import Method
-from craton.data.inbox import DONE, Answer, Inbox, Keyed, Row, answer_of
+from craton.data.inbox import DONE, Answer, Inbox, Keyed, answer_of
 from craton.data.store import Store, Unit, transact
 from craton.errors import OutcomeUnknown, StillRunning
 from craton.sources import Ids
@@ -76,27 +77,25 @@ class Effect:
 
     async def claim(self, unit: Unit, call: Keyed) -> Answer | None:
         """The stored answer; or None, and the intent is written."""
-        found = await self.inbox.find(unit, call.key)
-        until = await self.store.now() + LEASE
+        found = await self.inbox.look(call.key)
+        mine: dict[str, Any] = dict(owner=self.owner, lease_until=self.store.moment + LEASE)
         if found is None:
             if not await self.inbox.undoing(unit, call):
                 await self.inbox.write(unit, call, DONE)
                 return DONE
-            row = dict(status="running", arguments=call.arguments, owner=self.owner, lease_until=until)
-            await self.inbox.put(unit, call, **row)
+            await self.inbox.put(unit, call, status="running", arguments=call.arguments)
+            await self.inbox.change(unit, call, **mine)
             return None
         found.check(call)
-        if found.final is not None:
-            return found.final
-        if await self.leased(found):
+        if found.final is None and not await self.inbox.change(unit, call, only=self.free(), **mine):
             raise StillRunning(self.name)
-        await self.inbox.change(unit, call.key, owner=self.owner, lease_until=until)
-        return None
+        return found.final
 
-    async def leased(self, row: Row) -> bool:
-        """Whether another process is at it. A store that serves one process alone has no others."""
-        others = row.owner not in (None, self.owner) and not self.store.exclusive
-        return others and (row.lease_until or 0) > await self.store.now()
+    def free(self) -> ColumnElement[bool]:
+        """Whether no other process is at it. A store that serves one process alone has no others."""
+        row = self.inbox.table.c
+        mine = or_(row.owner.is_(None), row.owner == self.owner, row.lease_until < self.store.moment)
+        return true() if self.store.exclusive else mine
 
     async def outside(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
         """The body, outside any transaction, within the lease."""
@@ -118,15 +117,12 @@ class Effect:
 
     async def record(self, unit: Unit, call: Keyed, answer: Answer) -> None:
         """The result row."""
-        await self.inbox.change(
-            unit, call.key, status=answer.status, answer=answer.body, type=answer.type, owner=None, lease_until=None
-        )
+        await self.inbox.finish(unit, call, answer)
 
     async def release(self, unit: Unit, call: Keyed) -> None:
         """Let the next attempt start at once."""
-        found = await self.inbox.find(unit, call.key)
-        if found is not None and found.final is None and found.owner == self.owner:
-            await self.inbox.change(unit, call.key, owner=None, lease_until=None)
+        mine = self.inbox.table.c.owner == self.owner
+        await self.inbox.change(unit, call, only=mine, owner=None, lease_until=None)
 
 
 class Settling:
@@ -138,7 +134,7 @@ class Settling:
 
     async def __call__(self, key: str) -> None:
         """Ask the effect under this key again, if it has no result. Nothing is done for calls of other kinds."""
-        found = await self.inbox.look(self.store, key)
+        found = await self.inbox.look(key)
         original = None if found is None else self.effects.get(found.name)
         if found is None or original is None or found.final is not None:
             return

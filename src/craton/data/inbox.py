@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, select
 
 from craton.calls import codec
 from craton.contract import Method
-from craton.data.store import Store, Unit
+from craton.data.store import Conflict, Store, Unit
 from craton.data.tables import tables_of
 from craton.errors import Failed, KeyReused, StillRunning, Withdrawn
 from craton.values import Fault
@@ -88,48 +88,62 @@ class Row:
         return None if self.status == "running" else Answer(self.status, self.answer, self.type)
 
 
-class Inbox:
-    """The inbox of one module. Each method is one statement in a running unit."""
+class Taken(Conflict):
+    """Someone else has put something under the key in the meantime."""
 
-    def __init__(self, module: str) -> None:
-        self.module, self.table = module, (t := tables_of(module).inbox)
+
+class Inbox:
+    """The inbox of one module.
+
+    It is looked at outside any unit, and written by INSERT ... ON CONFLICT: in a SERIALIZABLE transaction of PostgreSQL,
+    to search a small index means to conflict with everyone who adds to it. What is final never changes, so that what was
+    found outside holds; what was not found may have come meanwhile, and then the insert finds it (Taken).
+    """
+
+    def __init__(self, store: Store, module: str) -> None:
+        self.store, self.module, self.table = store, module, (t := tables_of(module).inbox)
         names = ("method", "fingerprint", "status", "answer", "type", "arguments", "owner", "lease_until")
         self.select = select(*(t.c[name] for name in names)).where(t.c.key == bindparam("wanted"))
-        self.insert = insert(t)
-        self.update = update(t).where(t.c.key == bindparam("wanted"))
+        self.insert = store.insert(t).values(created=store.moment).on_conflict_do_nothing(index_elements=["key"])
 
-    async def find(self, unit: Unit, key: str) -> Row | None:
-        """What stands under a key."""
-        row = (await unit.execute(self.module, self.select, {"wanted": key})).first()
-        return None if row is None else Row(*row)
-
-    async def look(self, store: Store, key: str) -> Row | None:
+    async def look(self, key: str) -> Row | None:
         """What is committed under a key."""
-        row = (await store.read(self.module, self.select, {"wanted": key})).first()
+        row = (await self.store.read(self.module, self.select, {"wanted": key})).first()
         return None if row is None else Row(*row)
+
+    async def put(self, unit: Unit, call: Keyed, **values: Any) -> None:
+        """A new row; Taken where there is one."""
+        empty = dict(answer=None, type=None, arguments=None, owner=None, lease_until=None)
+        row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint)
+        if not (await unit.execute(self.module, self.insert, {**empty, **row, **values})).rowcount:
+            raise Taken(f"{call.name}: its key was taken in the meantime")
 
     async def write(self, unit: Unit, call: Keyed, answer: Answer) -> None:
         """A final answer under a new key."""
         await self.put(unit, call, status=answer.status, answer=answer.body, type=answer.type)
 
-    async def put(self, unit: Unit, call: Keyed, **values: Any) -> None:
-        """A new row."""
-        empty = dict(answer=None, type=None, arguments=None, owner=None, lease_until=None)
-        row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint, created=await unit.store.now())
-        await unit.execute(self.module, self.insert, {**empty, **row, **values})
+    async def change(self, unit: Unit, call: Keyed, *, only: ColumnElement[bool] | None = None, **values: Any) -> bool:
+        """Other values in a row that is running, and fits; False where there is none."""
+        t = self.table
+        row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint, status="running", created=0.0)
+        fits = (t.c.status == "running") if only is None else and_(t.c.status == "running", only)
+        statement = self.store.insert(t).values(**row).on_conflict_do_update(
+            index_elements=["key"], set_=values, where=fits
+        )
+        return bool((await unit.execute(self.module, statement)).rowcount)
 
-    async def change(self, unit: Unit, key: str, **values: Any) -> None:
-        """Another state of an old row."""
-        await unit.execute(self.module, self.update.values(**values), {"wanted": key})
+    async def finish(self, unit: Unit, call: Keyed, answer: Answer) -> None:
+        """The final answer, in a row that is running."""
+        values: dict[str, Any] = dict(status=answer.status, answer=answer.body, type=answer.type, lease_until=None)
+        await self.change(unit, call, **values)
 
     async def undoing(self, unit: Unit, call: Keyed) -> bool:
         """Whether an undo has something to undo. Where the original never came, a tombstone keeps it away for ever."""
         if call.undoes is None:
             return True
-        original = await self.find(unit, call.undoes)
+        original = await self.look(call.undoes)
         if original is None:
             await self.put(unit, Keyed(call.name, call.undoes, b"", ""), status="tombstone")
         elif original.status == "running":
             raise StillRunning(original.name)
         return original is not None and original.status == "done"
-

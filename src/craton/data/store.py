@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import ColumnElement, CursorResult, Executable
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -88,6 +88,10 @@ class Store(Protocol):
     modules: tuple[str, ...]
     exclusive: bool
     """Whether no other process can use it."""
+    insert: Callable[..., Any]
+    """The dialect's INSERT, which knows ON CONFLICT."""
+    moment: ColumnElement[float]
+    """The database's clock as an expression: seconds since 1970."""
 
     def unit(self, module: str, *, wide: bool = False, attempt: int = 0) -> Unit:
         """A unit for a module; `attempt` counts how often the same work has met a Conflict."""

@@ -27,6 +27,7 @@ class ModuleTables:
     metadata: MetaData
     inbox: Table
     outbox: Table
+    sequence: Table
     saga: Table
     journal: Table
 
@@ -36,8 +37,8 @@ def tables_of(module: str) -> ModuleTables:
     """The tables of one module, named `<module>_inbox` and so on. Times are seconds since 1970, by the database."""
     metadata = MetaData()
     return ModuleTables(
-        metadata, inbox_of(module, metadata), outbox_of(module, metadata), saga_of(module, metadata),
-        journal_of(module, metadata),
+        metadata, inbox_of(module, metadata), outbox_of(module, metadata), sequence_of(module, metadata),
+        saga_of(module, metadata), journal_of(module, metadata),
     )
 
 
@@ -72,6 +73,16 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
         Column("status", String, nullable=False),
         Column("created", Float, nullable=False),
         UniqueConstraint("type", "key", "sequence"),
+    )
+
+
+def sequence_of(module: str, metadata: MetaData) -> Table:
+    """The latest `sequence` of each type and key of events: a table of its own, so that nobody searches the outbox."""
+    return Table(
+        f"{module}_sequence", metadata,
+        Column("type", String, primary_key=True),
+        Column("key", String, primary_key=True),
+        Column("latest", BigInteger, nullable=False),
     )
 
 

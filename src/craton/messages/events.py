@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import insert
 
 from craton.calls import codec
 from craton.calls.context import CONTEXT
@@ -20,8 +20,13 @@ class Events:
 
     def __init__(self, store: Store, module: str, ids: Ids) -> None:
         self.store, self.module, self.ids = store, module, ids
-        t = self.table = tables_of(module).outbox
-        self.latest = select(func.max(t.c.sequence)).where(t.c.type == bindparam("of"), t.c.key == bindparam("by"))
+        tables = tables_of(module)
+        t = tables.sequence
+        self.insert = insert(tables.outbox).values(created=store.moment, status="stored")
+        first = store.insert(t).values(latest=1)
+        self.next = first.on_conflict_do_update(
+            index_elements=["type", "key"], set_=dict(latest=t.c.latest + 1)
+        ).returning(t.c.latest)
 
     async def publish(self, event: Event) -> None:
         """Store the event, in order with those of its type and key."""
@@ -33,9 +38,9 @@ class Events:
     async def store_event(self, unit: Unit, event: Event) -> None:
         """The outbox row; its id and its place in the order are fixed now."""
         kind, by = type(event).__name__, str(getattr(event, event.ordered_by)) if event.ordered_by else ""
-        last = (await unit.execute(self.module, self.latest, {"of": kind, "by": by})).scalar()
+        place = (await unit.execute(self.module, self.next, {"type": kind, "key": by})).scalar_one()
         row: dict[str, Any] = dict(
-            id=self.ids.new("event"), type=kind, version=event.schema_version, key=by, sequence=(last or 0) + 1,
-            body=codec.encode(event), trace=CONTEXT.get().trace, status="stored", created=await self.store.now(),
+            id=self.ids.new("event"), type=kind, version=event.schema_version, key=by, sequence=place,
+            body=codec.encode(event), trace=CONTEXT.get().trace,
         )
-        await unit.execute(self.module, insert(self.table), row)
+        await unit.execute(self.module, self.insert, row)

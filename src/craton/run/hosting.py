@@ -34,7 +34,7 @@ class Hosted:
     ) -> None:
         self.module, self.instance, self.store = module, instance, store
         self.ids, self.owner = ids, owner
-        self.inbox = Inbox(module)
+        self.inbox = Inbox(store, module)
         self.settle = Settling(store, module, self.inbox)
         self.sagas = Sagas(store, module, self.inbox, owner=owner, endpoint=endpoint, clock=clock, ids=ids)
         kind: type = type(instance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 
 from craton.calls import codec
 from craton.calls.context import Caller
@@ -22,7 +22,7 @@ class LeaseLost(BaseException):
 
 
 class Answered(BaseException):
-    """The saga's key turned out, inside its first transaction, to be taken."""
+    """The saga was answered, or is being carried out, elsewhere: look again."""
 
 
 @dataclass(slots=True)
@@ -65,33 +65,35 @@ class Journal:
 
     async def write(self, unit: Unit, record: Record, final: Answer | None) -> None:
         """What is buffered. A saga that ends without ever having been stored leaves its answer under its key alone."""
-        now = await self.store.now()
-        if final is None and not record.stored:
-            await self.open(unit, record, now)
-        elif record.stored:
-            await self.update(unit, record, now)
+        await self.write_key(unit, record, final)
         if final is None or record.stored:
+            await self.write_saga(unit, record)
             for step in sorted(record.dirty):
                 await self.write_entry(unit, record.id, step, record.entries[step])
-        await self.write_answer(unit, record, final)
 
-    async def open(self, unit: Unit, record: Record, now: float) -> None:
-        """The saga's row, and its key's."""
+    async def write_key(self, unit: Unit, record: Record, final: Answer | None) -> None:
+        """What stands under the saga's key: that it runs, or its answer. Taken where the key is another saga's."""
+        if not record.keyed:
+            return
+        if record.stored and final is not None:
+            await self.inbox.finish(unit, record.call, final)
+        elif not record.stored:
+            answer = final or Answer("running")
+            values = dict(status=answer.status, answer=answer.body, type=answer.type)
+            await self.inbox.put(unit, record.call, owner=record.subject, **values)
+
+    async def write_saga(self, unit: Unit, record: Record) -> None:
+        """The saga's row; LeaseLost where the fence has moved on."""
+        now, t = self.store.moment, self.saga
+        changing = dict(state=record.state, updated=now, lease_until=now + LEASE, **self.cause(record))
         row = dict(
             id=record.id, keyed=record.keyed, method=record.call.name, arguments=record.call.arguments,
-            caller=record.caller, state=record.state, owner=self.owner, lease_until=now + LEASE, fence=record.fence,
-            attempts=1, created=now, updated=now,
+            caller=record.caller, owner=self.owner, fence=record.fence, attempts=1, created=now,
         )
-        await unit.execute(self.module, insert(self.saga), {**row, **self.cause(record)})
-        if record.keyed:
-            await self.inbox.put(unit, record.call, status="running", owner=record.subject)
-
-    async def update(self, unit: Unit, record: Record, now: float) -> None:
-        """The saga's row again; LeaseLost where the fence has moved on."""
-        statement = update(self.saga).where(self.saga.c.id == record.id, self.saga.c.fence == record.fence)
-        values = dict(state=record.state, updated=now, lease_until=now + LEASE, **self.cause(record))
-        done = await unit.execute(self.module, statement.values(**values))
-        if done.rowcount == 0:
+        statement = self.store.insert(t).values(**row, **changing).on_conflict_do_update(
+            index_elements=["id"], set_=changing, where=t.c.fence == record.fence
+        )
+        if not (await unit.execute(self.module, statement)).rowcount:
             raise LeaseLost(record.id)
 
     def cause(self, record: Record) -> dict[str, Any]:
@@ -103,20 +105,10 @@ class Journal:
 
     async def write_entry(self, unit: Unit, saga: str, step: int, entry: Entry) -> None:
         """One step's row, whether or not there was one."""
-        t = self.journal
-        await unit.execute(self.module, delete(t).where(t.c.saga == saga, t.c.step == step))
         values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-        await unit.execute(self.module, insert(t), dict(saga=saga, step=step, **values))
-
-    async def write_answer(self, unit: Unit, record: Record, final: Answer | None) -> None:
-        """The final answer under the saga's key."""
-        if final is None or not record.keyed:
-            return
-        values: dict[str, Any] = dict(status=final.status, answer=final.body, type=final.type)
-        if record.stored:
-            await self.inbox.change(unit, record.id, **values)
-        else:
-            await self.inbox.put(unit, record.call, owner=record.subject, **values)
+        statement = self.store.insert(self.journal).values(saga=saga, step=step, **values)
+        changed = statement.on_conflict_do_update(index_elements=["saga", "step"], set_=values)
+        await unit.execute(self.module, changed)
 
     async def read(self, id: str) -> Record | None:
         """A stored saga with its steps."""
@@ -139,7 +131,7 @@ class Journal:
         s = self.saga
         query = select(s.c.id, s.c.fence).where(s.c.state.in_(("running", "undoing")))
         if not self.store.exclusive:
-            query = query.where(s.c.lease_until < await self.store.now())
+            query = query.where(s.c.lease_until < self.store.moment)
         rows = await self.store.read(self.module, query.limit(200))
         return [(id, fence) for id, fence in rows.all() if id not in mine]
 
@@ -147,7 +139,7 @@ class Journal:
         """Take a saga over; whoever held it loses it, since the fence moves on."""
         s = self.saga
         statement = update(s).where(s.c.id == id, s.c.fence == fence, s.c.state.in_(("running", "undoing")))
-        until = await self.store.now() + LEASE
+        until = self.store.moment + LEASE
         values = dict(owner=self.owner, lease_until=until, fence=fence + 1, attempts=s.c.attempts + 1)
         return bool((await unit.execute(self.module, statement.values(**values))).rowcount)
 
@@ -155,4 +147,4 @@ class Journal:
         """Keep the sagas that run here."""
         s = self.saga
         statement = update(s).where(s.c.id.in_(ids), s.c.owner == self.owner)
-        await unit.execute(self.module, statement.values(lease_until=await self.store.now() + LEASE))
+        await unit.execute(self.module, statement.values(lease_until=self.store.moment + LEASE))

@@ -14,11 +14,11 @@ from craton.calls.context import CONTEXT, Caller, Context, context
 from craton.calls.endpoint import Endpoint
 from craton.calls.retry import FINAL, Backoff
 from craton.contract import Method
-from craton.data.inbox import Answer, answer_of
+from craton.data.inbox import Answer, Taken, answer_of
 from craton.data.store import ALONE, Conflict, Store, Unit
 from craton.errors import CallError, Failed, Misuse, NotRun, OutcomeUnknown, ReplayDiffers
 from craton.sagas.asking import Asking
-from craton.sagas.journal import Answered, Entry, Journal, Record
+from craton.sagas.journal import Answered, Entry, Journal, LeaseLost, Record
 from craton.sagas.saga import Bound
 from craton.values import Fault
 
@@ -52,6 +52,8 @@ class Run:
         while True:
             try:
                 return await self.attempt()
+            except Taken as taken:
+                raise Answered(self.record.id) from taken
             except Conflict as conflict:
                 self.conflicts = max(self.conflicts + 1, ALONE if conflict.alone else 0)
                 if not self.record.stored and self.conflicts > 3:
@@ -63,6 +65,10 @@ class Run:
         """Forget what was not committed."""
         stored = await self.journal.read(self.record.id)
         if stored is not None:
+            if stored.fence != self.record.fence:
+                raise LeaseLost(self.record.id)
+            if stored.state not in ("running", "undoing"):
+                raise Answered(self.record.id)
             self.record = stored
         else:
             self.record.entries, self.record.state, self.record.cause = {}, "running", None
@@ -143,12 +149,9 @@ class Run:
     # ------------------------------------------------------------------ the window: a transaction of several steps
 
     async def window(self) -> Unit:
-        """The open transaction. In the first one, the saga's key is claimed before anything is written."""
+        """The open transaction."""
         if self.unit is None:
             self.unit = self.store.unit(self.module, wide=True, attempt=min(self.conflicts, ALONE))
-            if self.record.keyed and not self.record.stored:
-                if await self.journal.inbox.find(self.unit, self.record.id) is not None:
-                    raise Answered(self.record.id)
         self.unit.module, self.unit.writable, self.unit.wrote = self.module, True, False
         return self.unit
 

@@ -137,7 +137,7 @@ class Sagas:
 
     async def answered(self, id: str) -> tuple[SagaStatus | None, str]:
         """The status, and the subject, of a saga of which only the answer was kept."""
-        row = await self.inbox.look(self.store, id)
+        row = await self.inbox.look(id)
         if row is None or row.final is None:
             return None, ""
         return self.status_of(id, row.name, row.status, row.final), row.owner or ""
@@ -200,7 +200,7 @@ class SagaMethod:
         """Start the saga, or give its answer; None where another process is at it."""
         home = self.home
         if keyed:
-            row = await home.inbox.look(home.store, call.key)
+            row = await home.inbox.look(call.key)
             if row is not None:
                 row.check(call)
                 return row.final

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Executable, text
+from sqlalchemy import ColumnElement, Executable, Float, literal_column, select
+from sqlalchemy.dialects.postgresql import insert
 
 from craton.data.statements import check_verb, modifies, short
 from craton.data.store import Conflict, Parameters, Rows
@@ -23,7 +24,8 @@ from craton.data.stores.postgresql_connection import (
 from craton.data.stores.postgresql_unit import PostgreSQLUnit
 from craton.errors import NotRun, QueryWrote
 
-NOW = text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)")
+BY_INDEX = {"enable_seqscan": "off"}
+"""In a SERIALIZABLE transaction a scan of a whole table conflicts with every change to it, a look by index does not."""
 
 
 class Gate:
@@ -70,6 +72,8 @@ class PostgreSQLStore:
     """
 
     exclusive = False
+    insert = staticmethod(insert)
+    moment: ColumnElement[float] = literal_column("CAST(extract(epoch FROM clock_timestamp()) AS float8)", Float)
 
     def __init__(self, url: str, modules: Sequence[str], *, connections: int = 10, limit: float = 10.0) -> None:
         self.url, self.modules = url, tuple(modules)
@@ -79,7 +83,7 @@ class PostgreSQLStore:
 
     async def __aenter__(self) -> Self:
         limit = str(int(self.limit * 1000))
-        writers = engine_of(self.parsed, idle_in_transaction_session_timeout=limit)
+        writers = engine_of(self.parsed, idle_in_transaction_session_timeout=limit, **BY_INDEX)
         readers = engine_of(self.parsed, default_transaction_read_only="on")
         self.writers, self.readers = Connections(writers, self.connections), Connections(readers, self.connections)
         self.gate = Gate()
@@ -111,7 +115,7 @@ class PostgreSQLStore:
 
     async def now(self) -> float:
         """The server's clock."""
-        return float((await self.read_as(None, NOW, None)).scalar_one())
+        return float((await self.read_as(None, select(self.moment), None)).scalar_one())
 
     async def read(self, module: str, statement: Executable, parameters: Parameters = None) -> Rows:
         """Run one reading statement, as the module's role."""

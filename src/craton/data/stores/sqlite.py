@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Executable
+from sqlalchemy import ColumnElement, Executable, Float, literal_column
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -92,6 +93,8 @@ class SQLiteStore:
     """
 
     exclusive = True
+    insert = staticmethod(insert)
+    moment: ColumnElement[float] = literal_column("(julianday('now') - 2440587.5) * 86400.0", Float)
 
     def __init__(
         self, url: str, modules: Sequence[str], *, hold: float = 0.05, limit: float = 10.0, patience: float = 5.0
