@@ -82,6 +82,18 @@ async def test_what_dies_is_started_again_and_that_is_said() -> None:
         assert say.have("craton | stand-in was killed by SIGKILL; starting it again in 0.1 s")
 
 
+async def test_what_answered_is_started_again_soon_however_often_it_dies() -> None:
+    say, port = Lines(), free_port()
+    async with kept(python(LISTENER.format(port=port) + "time.sleep(60)", port=port), say) as child:
+        for _ in range(4):
+            await until(lambda: child.pid is not None and bool(child.ready.is_set()) and child.backoff.tries == 0)
+            before = child.pid
+            assert before is not None
+            os.kill(before, signal.SIGKILL)
+            await until(lambda: child.pid not in (None, before))  # noqa: B023  # awaited within its round
+        assert {line.rpartition(" in ")[2] for line in say.said if "again" in line} <= {"0.0 s", "0.1 s"}
+
+
 @pytest.mark.parametrize(("code", "message"), [
     ("import sys; print('no secret'); sys.exit(2)", "stand-in stopped with exit code 2 before it was ready"),
     ("raise SystemExit(1)", "stand-in stopped with exit code 1 3 times before it was ready"),
@@ -165,9 +177,9 @@ def printed(lines: list[tuple[str, str]], make: Callable[[StringIO], Printer]) -
 
 
 def test_lines_stand_under_each_other_under_their_names_and_no_name_stands_twice() -> None:
-    lines = [("orders.2", "orders | 10:00 INFO ready"), ("gateway", "plain"), ("orders.2", "Traceback:")]
+    lines = [("orders.2", "orders | 10:00 INFO ready"), ("gateway", "plain"), ("orders.2", "Traceback:"), ("", "curl")]
     assert printed(lines, lambda out: Printer(out, width=8)) == [
-        "orders.2 | 10:00 INFO ready", "gateway  | plain", "orders.2 | Traceback:",
+        "orders.2 | 10:00 INFO ready", "gateway  | plain", "orders.2 | Traceback:", "curl",
     ]
 
 

@@ -129,7 +129,7 @@ async def test_companions_set_up_and_hint_are_part_of_a_run(shop: Path) -> None:
     async with craton("run", "shop", "--port", "0", "--data", "here") as command:
         url = await ready(command)
         told = await command.says(r"setup +\| set up (\S+) http://127.0.0.1:(\d+)")
-        await command.says(rf"craton +\| look at {url}/stock/apple")
+        await command.says(rf"(?m)^look at {url}/stock/apple$")
         assert told[1] == url and json.loads((shop / "here" / "ports.json").read_text()) == {"files": int(told[2])}
         assert children_of(command.process.pid).keys() == {"companion", "shop"}
         (shop / "here" / "files" / "page").write_text('"served"')

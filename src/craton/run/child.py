@@ -18,7 +18,6 @@ SUPERVISOR = "craton"
 """The name that the supervisor's own lines stand under."""
 WRONG = 2
 """The exit code of a process that was told something wrong: starting it again would not help."""
-QUICK = 10.0  # seconds: who dies sooner than that is started again later and later
 DEATHS = 3  # before it was ever ready: then it is given up
 LINE_LIMIT = 1 << 20
 PR_SET_PDEATHSIG = 1
@@ -45,40 +44,39 @@ class Program:
 
 
 class Child:
-    """A program that is kept running. `run` does that until it is cancelled; then it asks the program to stop."""
+    """A program that is kept running. `run` does that until it is cancelled; then it asks the program to stop.
+
+    `ready` is set when it has answered for the first time; `pid` is None while it does not run.
+    """
 
     def __init__(self, program: Program, say: Say, *, patience: float) -> None:
         self.program, self.name, self.say, self.patience = program, program.name, say, patience
         self.ready = asyncio.Event()
-        self.pid: int | None = None  # while it lives
+        self.pid: int | None = None
         self.deaths = 0
         self.backoff = Backoff(first=0.1, most=5.0)
-        self.clock = asyncio.get_running_loop().time
 
     async def run(self) -> None:
         """Start it, and start it again whenever it dies. GivenUp where that is of no use."""
         while True:
-            began = self.clock()
             code = await self.live()
-            self.judge(code, lived=self.clock() - began)
+            self.judge(code)
             pause = self.backoff.pause()
             self.say(SUPERVISOR, f"{self.name} {ending(code)}; starting it again in {pause:.1f} s")
             await asyncio.sleep(pause)
 
-    def judge(self, code: int, *, lived: float) -> None:
-        """Whether to start it again after it ended."""
+    def judge(self, code: int) -> None:
+        """Give it up where starting it again would be of no use."""
         self.deaths += 1
         if not self.ready.is_set() and (code == WRONG or self.deaths >= DEATHS):
             times = f" {self.deaths} times" if self.deaths > 1 else ""
             raise GivenUp(f"{self.name} {ending(code)}{times} before it was ready: its last lines say why")
-        if lived > QUICK:
-            self.backoff.tries = 0
 
     async def live(self) -> int:
         """One life of the program; its exit code, negative for the signal that ended it."""
         process = await start(self.program)
         self.pid = process.pid
-        helpers = [asyncio.create_task(self.read(process)), asyncio.create_task(self.watch())]
+        reading, watching = asyncio.create_task(self.read(process)), asyncio.create_task(self.watch())
         try:
             return await process.wait()
         except asyncio.CancelledError:
@@ -87,8 +85,9 @@ class Child:
         finally:
             self.pid = None
             send(process, signal.SIGKILL)  # what it may have started
-            helpers[1].cancel()
-            await asyncio.wait(helpers, timeout=1)  # what it said last; somebody else may hold its output open
+            watching.cancel()
+            await asyncio.wait([reading], timeout=1)  # what it said last; somebody else may hold its output open
+            reading.cancel()
 
     async def read(self, process: asyncio.subprocess.Process) -> None:
         """Pass on what it says, line by line."""
@@ -97,12 +96,11 @@ class Child:
             self.say(self.name, line.decode(errors="replace").rstrip())
 
     async def watch(self) -> None:
-        """Note when it answers for the first time."""
-        while not self.ready.is_set():
-            if await answers(self.program.answers_at):
-                self.ready.set()
-            else:
-                await asyncio.sleep(0.05)
+        """Note when it answers: who got so far is started again soon when it dies."""
+        while not await answers(self.program.answers_at):  # noqa: ASYNC110  # it is another process
+            await asyncio.sleep(0.05)
+        self.ready.set()
+        self.backoff.tries = 0
 
     async def stop(self, process: asyncio.subprocess.Process) -> None:
         """Ask it to stop, and make it stop when it takes too long."""

@@ -18,9 +18,9 @@ class Printer:
         self.colours: dict[str, int] = {}
 
     def __call__(self, name: str, line: str) -> None:
-        """Print one line; a process that puts its own name before it needs no second one."""
+        """Print one line, bare where there is no name; a process that puts its own before it needs no second one."""
         line = line.removeprefix(f"{name.partition('.')[0]} | ")
-        print(f"{self.painted(name)} {line}", file=self.out, flush=True)
+        print(f"{self.painted(name)} {line}" if name else line, file=self.out, flush=True)
 
     def painted(self, name: str) -> str:
         """The name, in the colour that it was given when it came first."""

@@ -135,7 +135,7 @@ def announce(plan: Plan, say: Say) -> None:
     say(SUPERVISOR, f"{plan.application.name} is ready at {plan.url} ({plan.topology.name}, {engine})")
     say(SUPERVISOR, f"the API: {plan.url}/openapi.json   the data: {plan.folder.path}   Ctrl-C stops it")
     for line in plan.setup.hint.strip().splitlines():
-        say(SUPERVISOR, line.replace("{url}", plan.url))
+        say("", line.replace("{url}", plan.url))  # bare, to be copied
 
 
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,4 +1,4 @@
-"""`craton new`: a small application to start from. Its files stand in `files`; in them, @name@ is the package's name."""
+"""`craton new`: a small application to start from. Its files stand in `files`; in them, @name@ is the package's."""
 
 from __future__ import annotations
 

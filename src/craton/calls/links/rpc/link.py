@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from craton.calls.assertion import derive
 from craton.calls.link import Reply, Request
@@ -137,15 +139,15 @@ class Replica:
         """The asking end of a connection."""
         return ClientConnection(
             name=str(self.address), limit=self.link.limit, secret=self.link.secret, service=self.link.service,
-            needs=self.link.needs, farewell=self.set_aside,
+            needs=self.link.needs, farewell=partial(self.set_aside, level=logging.INFO),
         )
 
-    def set_aside(self, why: str) -> str:
+    def set_aside(self, why: str, *, level: int = logging.WARNING) -> str:
         """Ask the others for a moment: longer each time, and never at the same time as everybody else."""
         pause = min(FIRST_PAUSE * 2 ** min(self.failures, 10), LONGEST_PAUSE) * self.link.random.uniform(0.5, 1)
         self.aside_until = asyncio.get_running_loop().time() + pause
         if self.failures == 0:
-            log.warning("rpc: %s; trying again in a moment", why)
+            log.log(level, "rpc: %s; trying again in a moment", why)
         self.failures, self.why = self.failures + 1, why
         return why
 
