@@ -1,7 +1,7 @@
 """`python -m apps.store.importer [FILE...] --url URL`: loads products and their first stock through the store's API.
 
-A file is this shop's own TOML or JSON (a list `products`, prices in minor units) or one of Online Boutique's, with prices
-in units and nanos. Importing twice changes nothing. With `--seed`, products that exist stay as they have become.
+A file is this shop's own TOML or JSON (a list `products`, prices in minor units) or one of Online Boutique's, with
+prices in units and nanos. Importing twice changes nothing. With `--seed`, products that exist stay as they have become.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Shop:
     """The store's API, as an administrator sees it."""
 
     def __init__(self, url: str, token: str) -> None:
-        self.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False)
+        headers = {"Authorization": f"Bearer {token}"}
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
 
     def load(self, products: list[tuple[Draft, Level]], *, update: bool = True) -> dict[str, int]:
         """Load products and stock; how many products were created, updated and left as they were, and new stock."""

@@ -11,7 +11,7 @@ from craton import Call, Database, Events, Ids
 
 
 class NaiveCashier(Cashier):
-    """An attempt that is repeated after a crash or a time-out charges again: nothing tells the provider that it is one."""
+    """An attempt that is repeated after a crash or a time-out charges again: nothing tells the provider what it is."""
 
     def __init__(self, db: Database, events: Events, call: Call, ids: Ids, settings: PaymentSettings) -> None:
         super().__init__(db, events, call, settings)

@@ -18,7 +18,7 @@ ORDER: tuple[Status, ...] = (
 
 def merged(known: Payment, said: Intent) -> Payment:
     """What is known after the provider has said this. Older news change nothing."""
-    status = max(known.status, said.status, key=ORDER.index)
+    status = said.status if ORDER.index(said.status) > ORDER.index(known.status) else known.status
     newer = status == said.status
     currency = known.amount.currency
     return Payment(

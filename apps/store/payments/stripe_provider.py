@@ -14,6 +14,7 @@ from stripe.params import PaymentIntentSearchParams
 from apps.store.money import Money
 from apps.store.payments.provider import Declined, Forged, Intent, Notice, Refused
 from apps.store.payments.settings import PaymentSettings
+from apps.store.payments.transport import Transport
 from craton import OutcomeUnknown
 
 LONGEST_KEY = 255
@@ -27,7 +28,7 @@ class StripeProvider:
 
     def __init__(self, settings: PaymentSettings) -> None:
         stripe.enable_telemetry = False  # it would write a file into the home directory
-        self.http = stripe.HTTPXClient(timeout=settings.timeout)
+        self.http = Transport(timeout=settings.timeout)
         self.client = stripe.StripeClient(
             settings.api_key.reveal(), base_addresses={"api": settings.api_base}, http_client=self.http,
             max_network_retries=0,  # whoever asks knows better when to ask again
@@ -97,7 +98,7 @@ class StripeProvider:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.http.close_async()  # type: ignore[no-untyped-call]
+        await self.http.close_async()
 
 
 @contextmanager

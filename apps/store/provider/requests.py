@@ -109,8 +109,9 @@ class Counter:
             await asyncio.sleep(self.plan.delay)
         if trouble in ("timeout_before", "late"):
             await self.outwait(request)
-        if trouble not in ("timeout_before", "disconnect_before"):
-            answer = carry_out()
+        if trouble in ("timeout_before", "disconnect_before"):
+            return Cut()
+        answer = carry_out()
         if trouble == "timeout_after":
             await self.outwait(request)
         return answer if trouble in (None, "slow") else Cut()
