@@ -29,7 +29,7 @@ log = logging.getLogger("craton")
 
 def run(package: str, environment: Environment, environ: Mapping[str, str] = os.environ) -> None:
     """Serve until SIGTERM or SIGINT; raises CratonError where the service cannot run as it was told to."""
-    log_to_stderr(environment.service)
+    log_to_stderr(environment.service, package)
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(until_stopped(package, environment, environ))
 
@@ -43,12 +43,12 @@ def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def log_to_stderr(service: str) -> None:
-    """Plain lines under the service's name."""
+def log_to_stderr(service: str, package: str) -> None:
+    """Plain lines under the service's name; of libraries, only what is a warning or worse."""
     form = f"{service} | %(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form, datefmt="%H:%M:%S")
-    for chatty in ("alembic", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=form, datefmt="%H:%M:%S")
+    for ours in ("craton", package.partition(".")[0]):
+        logging.getLogger(ours).setLevel(logging.INFO)
 
 
 async def until_stopped(package: str, environment: Environment, environ: Mapping[str, str]) -> None:
