@@ -150,7 +150,9 @@ def method_of(kind: type, name: str, mark: Mark) -> Method:
     if "return" not in hints:
         raise DeclarationError(f"{where} has no return type: annotate it (`-> None` where there is none).")
     fields = [(p.name, hints[p.name], *(() if p.default is p.empty else (p.default,))) for p in parameters]
-    arguments = msgspec.defstruct(f"{kind.__name__}_{name}", fields, frozen=True, kw_only=True, module=kind.__module__)
+    arguments = msgspec.defstruct(  # what has its default is left out, so that a parameter added later changes no key
+        f"{kind.__name__}_{name}", fields, frozen=True, kw_only=True, omit_defaults=True, module=kind.__module__,
+    )
     result, streams = hints["return"], get_origin(hints["return"]) is AsyncIterator
     return Method(
         name=name, kind=mark.kind, raises=mark.raises, route=mark.route, allow=mark.allow, streams=streams,

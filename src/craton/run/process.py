@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 import msgspec
@@ -121,7 +122,7 @@ class Process:
             await stack.enter_async_context(instance)
         hosted = Hosted(
             module.name, instance, self.store,
-            endpoint=self.endpoint, clock=self.clock, ids=self.ids, owner=owner,
+            endpoint=partial(self.endpoint, module.name), clock=self.clock, ids=self.ids, owner=owner,
         )
         self.hosted[module.name] = hosted
         for endpoint in (*hosted.endpoints.values(), hosted.status()):
@@ -174,10 +175,10 @@ class Process:
             budget=self.budgets[home],
         )
 
-    def endpoint(self, name: str) -> Endpoint:
-        """Any method by its wire name, as a module hosted here would call it."""
+    def endpoint(self, asking: str, name: str) -> Endpoint:
+        """Any method by its wire name, as the module that asks would call it."""
         module, _, method = name.partition(".")
-        if name in self.endpoints and (self.local or method not in self.contract_methods(module)):
+        if name in self.endpoints and (self.local or module == asking):
             return self.endpoints[name]
         remote = self.remote(name, self.contract_methods(module)[method])
         return Endpoint(module, remote.method, remote.ask)
