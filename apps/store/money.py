@@ -12,10 +12,14 @@ Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 """An ISO 4217 code."""
 
 
+Amount = Annotated[int, Meta(ge=-10**12, le=10**12)]
+"""Minor units: what comes from outside is small enough for sums of it to fit into 64 bits."""
+
+
 class Money(Value):
     """An amount in minor units (cents), so that sums are exact."""
 
-    amount: int
+    amount: Amount
     currency: Currency = "USD"
 
     def __add__(self, other: Money) -> Money:

@@ -35,9 +35,15 @@ def read_cursor(cursor: str, sort: Sort) -> Place:
         place = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=Place)
     except (ValueError, msgspec.MsgspecError) as error:
         raise InvalidCursor from error
-    if place.sort != sort or isinstance(place.value, str) != (sort == "name"):
+    if place.sort != sort or isinstance(place.value, str) != (sort == "name") or not storable(place):
         raise InvalidCursor
     return place
+
+
+def storable(place: Place) -> bool:
+    """Whether every database could hold what a cursor claims."""
+    text = place.sku + (place.value if isinstance(place.value, str) else "")
+    return "\0" not in text and not (isinstance(place.value, int) and abs(place.value) >= 2**63)
 
 
 def on_sale(category: str | None, brand: str | None, search: str | None) -> list[ColumnElement[bool]]:

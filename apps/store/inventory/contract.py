@@ -10,6 +10,7 @@ from msgspec import Meta
 from craton import Event, Fault, Value, command, query
 
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+Delta = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 State = Literal["held", "secured", "committed", "returned", "released", "expired"]
 
 
@@ -43,7 +44,7 @@ class Level(Value):
     """How much there is at first of a product, for an import."""
 
     sku: str
-    on_hand: Annotated[int, Meta(ge=0)]
+    on_hand: Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class Shortage(Value):
@@ -152,7 +153,7 @@ class Inventory(Protocol):
         ...
 
     @command(post="/admin/stock/{sku}/adjust", raises=(UnknownSku, InsufficientStock), allow="admin")
-    async def adjust(self, sku: str, delta: int, reason: str = "") -> Stock:
+    async def adjust(self, sku: str, delta: Delta, reason: str = "") -> Stock:
         """Count anew: so many more, or less. What is promised to orders cannot be taken away."""
         ...
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 
 from apps.store.inventory.contract import (
+    Delta,
     InsufficientStock,
     Inventory,
     Level,
@@ -124,7 +125,7 @@ class Warehouse(Inventory):
     async def expire(self) -> int:
         return await self.end_overdue()
 
-    async def adjust(self, sku: str, delta: int, reason: str = "") -> Stock:
+    async def adjust(self, sku: str, delta: Delta, reason: str = "") -> Stock:
         now = (await self.counts([sku])).get(sku)
         if now is None:
             raise UnknownSku(sku)

@@ -169,7 +169,10 @@ class OrderDesk(Orders):
     @command(raises=(OrderNotFound, InvalidTransition, OrderBusy))
     async def take_up(self, order: str) -> Placed:
         """Go on with an order that waited for its customer."""
-        record = idle(await self.visible(order), ("stock_confirmed",))
+        record = await self.visible(order)
+        if record.order.owner != self.call.caller.subject:  # whoever goes on must be able to freeze the cart
+            raise OrderNotFound(order)
+        idle(record, ("stock_confirmed",))
         await self.records.change(record, record._replace(busy="checkout"))
         return Placed(record.order, record.token, record.cart_version)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from msgspec import Meta
 
 from apps.store.money import Money
 from craton import Event, Fault, Value, command, effect, query
@@ -12,6 +14,8 @@ Status = Literal[
     "canceled", "succeeded",
 ]
 """The words of Stripe's PaymentIntent; `unknown` before the provider has said anything."""
+
+Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class Payment(Value):
@@ -114,7 +118,7 @@ class Payments(Protocol):
         ...
 
     @query(get="/admin/payments", allow="admin")
-    async def payments(self, after: str = "", limit: int = 100) -> tuple[Payment, ...]:
+    async def payments(self, after: str = "", limit: Limit = 100) -> tuple[Payment, ...]:
         """Payments by order, those that follow `after`; for audits."""
         ...
 

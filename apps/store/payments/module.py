@@ -10,6 +10,7 @@ from apps.store.money import Money
 from apps.store.payments.contract import (
     CardDeclined,
     InvalidWebhook,
+    Limit,
     Payment,
     PaymentEnded,
     PaymentNotFound,
@@ -49,7 +50,7 @@ class Cashier(Payments):
             raise PaymentNotFound(order)
         return found
 
-    async def payments(self, after: str = "", limit: int = 100) -> tuple[Payment, ...]:
+    async def payments(self, after: str = "", limit: Limit = 100) -> tuple[Payment, ...]:
         return await self.records.following(after, limit=limit)
 
     async def authorize(self, order: str, amount: Money, token: str) -> Payment:
