@@ -72,9 +72,12 @@ class OrderDesk(Orders):
 
     async def resume(self, order: str) -> Order:
         saga = self.saga
-        placed = await saga.step(self.take_up, order).undo(self.drop, order)
+        placed = await saga.step(self.take_up, order).undo(self.let_go, order)
         cart, version = placed.order.cart, placed.cart_version
+        # the order is dropped only with all that it has: its payment and its cart are in hand before anything can fail
+        await saga.step(self.payments.reconcile, order).undo(self.payments.void, order)
         await saga.step(self.carts.freeze, cart, version, order).undo(self.carts.reopen, cart, order)
+        await saga.step(self.order, order).undo(self.drop, order)
         return await self.sell(placed)
 
     async def sell(self, placed: Placed) -> Order:
