@@ -18,11 +18,11 @@ from sqlalchemy.exc import IntegrityError
 
 from craton.data.database import Database
 from craton.data.migrations import migrate
-from craton.data.store import Conflict, Unit, open_store, transact
+from craton.data.store import ALONE, Conflict, Unit, open_store, transact
 from craton.data.stores.sqlite import SQLiteStore
 from craton.errors import NotRun, SettingsError
 from tests.data.bank import ADD, SET, Bank, Poor
-from tests.data.books.tables import MODULES, NAMES, account, item
+from tests.data.books.tables import MODULES, NAMES, account, card, item
 from tests.data.conformance import StoreConformance
 
 SLOW = text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) SELECT sum(x) FROM n")
@@ -175,6 +175,28 @@ async def test_a_statement_that_rolls_everything_back_harms_no_innocent_one(bank
     assert outcomes[::2] == [None] * 6
     assert all(isinstance(outcome, IntegrityError) for outcome in outcomes[1::2]), outcomes
     assert await bank.balance(0) == 6
+
+
+async def test_an_error_that_lost_work_has_caused_is_not_believed(bank: Bank) -> None:
+    first = asyncio.ensure_future(bank.run(lambda unit: bank.db.execute(insert(account).values(id=7, balance=1))))
+
+    async def go_away() -> None:
+        first.cancel()
+
+    second = text("INSERT OR ROLLBACK INTO bank_account VALUES (7, 2)")
+    outcomes = await asyncio.gather(
+        first, go_away(), bank.run(lambda unit: bank.db.execute(second)), return_exceptions=True
+    )
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert not isinstance(outcomes[2], BaseException)
+    assert await bank.balance(7) == 2
+
+
+async def test_the_third_attempt_shares_its_commit_with_nobody(bank: Bank, store: SQLiteStore) -> None:
+    unit = store.unit("bank", attempt=ALONE)
+    await unit.execute("bank", insert(card).values(id=1, account=99))
+    outcomes = await asyncio.gather(unit.commit(), bank.add(0, 1), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [IntegrityError, type(None)]
 
 
 async def test_a_slow_query_does_not_stop_the_loop(bank: Bank) -> None:
