@@ -59,6 +59,13 @@ class Effect:
         if not task.cancelled():
             task.exception()
 
+    async def close(self) -> None:
+        """Break off what is under way; who asked for it asks again under the same key."""
+        tasks = list(self.running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def attempt(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
         """Intent, call, result."""
         CONTEXT.set(Context(caller=now.caller, trace=now.trace, kind="effect"))

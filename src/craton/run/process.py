@@ -77,7 +77,7 @@ class Process:
         await self.stack.aclose()
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """The database, the implementations, and whoever looks after their sagas."""
+        """The database, the implementations, and whoever looks after their sagas; these are the first to stop."""
         if self.database is None:
             raise SettingsError(f"service {self.name} hosts modules and has no database: set CRATON_DATABASE.")
         stack.push_async_callback(self.close_links)
@@ -87,6 +87,8 @@ class Process:
         owner = self.ids.new(self.name)
         for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
             await self.host(module, implementation, owner, stack)
+        for effect in (effect for hosted in self.hosted.values() for effect in hosted.settle.effects.values()):
+            stack.push_async_callback(effect.close)
         for hosted in self.hosted.values():
             if hosted.sagas.methods:
                 tending = asyncio.get_running_loop().create_task(hosted.sagas.tend(), name=f"{hosted.module} sagas")
