@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,7 +38,7 @@ class Context:
     deadline: float | None = None
     trace: str = ""
     kind: Kind | None = None
-    inner: Iterator[int] | None = None
+    inner: Counter[str] | None = None
     unit: Any = None
     run: Any = None
 

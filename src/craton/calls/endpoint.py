@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from craton.calls import codec
 from craton.calls.context import Context
 from craton.contract import Method
 from craton.errors import CallInsideTransaction, CommandInsideCommand, OutsideStep
@@ -61,9 +62,14 @@ def check_call(endpoint: Endpoint, now: Context) -> None:
         raise CommandInsideCommand("a query", endpoint.name)
 
 
-def key_for(now: Context) -> str | None:
-    """The key of the next call: the one given from outside, or one derived from the key of the call in progress."""
-    if now.given is None and now.key is not None and now.inner is not None:
-        return f"{now.key}/{next(now.inner)}"
-    return now.given
+def key_for(now: Context, name: str, method: Method, arguments: msgspec.Struct) -> str | None:
+    """The key of the next call: the one given from outside, or one derived from the key of the call in progress.
 
+    It is derived from what is called with which arguments, and how often that has been called so far: so that an effect
+    that is asked again meets its own answers, and goes its own way where the world has moved on.
+    """
+    if now.given is not None or now.key is None or now.inner is None:
+        return now.given
+    call = codec.fingerprint(name, codec.record_arguments(method, arguments))
+    now.inner[call] += 1
+    return f"{now.key}/{call}.{now.inner[call]}"

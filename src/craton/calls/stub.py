@@ -31,7 +31,9 @@ class Remote:
 
     async def call(self, arguments: msgspec.Struct) -> Any:
         """The call as application code makes it: under a key, so that it can be asked again."""
-        key = None if self.method.kind == "query" else key_for(CONTEXT.get()) or self.ids.new("key")
+        key = None
+        if self.method.kind != "query":
+            key = key_for(CONTEXT.get(), self.name, self.method, arguments) or self.ids.new("key")
         with context(given=None, unit=None):
             return await self.insist(arguments, key=key)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -110,7 +110,7 @@ class Effect:
         deadline = min(now.deadline or loop.time() + LEASE, loop.time() + LEASE)
         CONTEXT.set(Context(
             caller=now.caller, key=call.key, deadline=deadline, trace=now.trace, kind="effect",
-            inner=itertools.count(1),
+            inner=Counter(),
         ))
         try:
             async with asyncio.timeout_at(deadline):

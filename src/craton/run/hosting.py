@@ -71,7 +71,8 @@ class Hosted:
             if method.kind == "command" and self.joins(now):
                 return await original(*args, **kwargs)
             check_call(endpoint, now)
-            return await endpoint.ask(method.bind(args, kwargs), key=key_for(now))
+            arguments = method.bind(args, kwargs)
+            return await endpoint.ask(arguments, key=key_for(now, endpoint.name, method, arguments))
 
         call.__name__, call.__qualname__, call.__doc__ = original.__name__, original.__qualname__, original.__doc__
         call.__self__ = self.instance  # type: ignore[attr-defined]  # as a bound method has, for endpoint_of
