@@ -151,7 +151,27 @@ async def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(url: str, 
         assert await bank.balance(0) == there
 
 
-async def test_a_caller_who_goes_away_at_commit_leaves_the_connection_whole(bank: Bank) -> None:
+SLOW_COMMIT = (
+    "CREATE FUNCTION bank.slow() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$",
+    "CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON bank.bank_account DEFERRABLE INITIALLY DEFERRED "
+    "FOR EACH ROW EXECUTE FUNCTION bank.slow()",
+)
+
+
+async def test_a_caller_who_goes_away_at_commit_leaves_it_to_its_end(fresh: str) -> None:
+    await migrate(fresh, MODULES)
+    async with PostgreSQLStore(fresh, NAMES, connections=1) as store:
+        bank = Bank(store)
+        await bank.open(0)
+        await control(fresh, *SLOW_COMMIT)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bank.add(0, 1), 0.15)
+        await bank.add(0, 10)
+        assert await bank.balance(0) == 11
+
+
+async def test_callers_who_go_away_leave_the_connections_whole(bank: Bank) -> None:
     for pause in range(30):
         task = asyncio.ensure_future(bank.add(0, 1))
         await asyncio.sleep(pause / 3000)
