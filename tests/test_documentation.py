@@ -1,8 +1,10 @@
-"""The examples in README.md and docs/ run, page by page, in a copy of the project's applications.
+"""The examples in README.md and docs/ run, page by page, in a copy of the applications; what they name exists.
 
 A ```python block is executed, in order, in one namespace per page; one whose first line is `# path/file.py` is written
-to that file instead, and so is a ```toml block. In a ```console block each line after `$ ` is a command that must
-succeed, and the lines below it, but for `…`, must be in what it prints. A block marked `illustration` is only read.
+to that file instead, and so is a ```toml block. A ```diff block is applied. In a ```console block each line after `$ `
+is a command, and the lines below it, but for `…`, must be in what it prints; it must succeed, or exit with what a line
+`[2]` says. `$ cd folder` holds for the rest of the page. The command of a block marked `stays` is left running, as in
+another terminal, until the next such block. A block marked `illustration` is only read. 8000 stands for a free port.
 """
 
 from __future__ import annotations
@@ -11,19 +13,104 @@ import ast
 import inspect
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import pytest
 
+from craton.run.folder import free_port
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(python|toml|console)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|toml|console|diff)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w/.-]+\.(?:py|toml))\s*\n")
+STATUS = re.compile(r"\[(\d+)\]")
+TEST = re.compile(r"\b(tests/[\w/]+\.py)(?:::([\w:]+))?")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+PATIENCE = 60
+
+
+class Terminal:
+    """Where someone follows a page: the folder that they are in, and what they left running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.log = folder, folder / "stays.log"
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environ = {**os.environ, "PATH": path, "NO_COLOR": "1"}
+        self.running: subprocess.Popen[bytes] | None = None
+
+    def console(self, text: str, *, stays: bool) -> None:
+        """Run the commands of a console block."""
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, *shown = part.replace("\\\n", "").rstrip().splitlines()
+            if command.startswith("cd "):
+                self.folder /= command.removeprefix("cd ")
+            elif stays:
+                self.leave_running(command, shown)
+            else:
+                self.run(command, shown)
+
+    def run(self, command: str, shown: list[str]) -> None:
+        """Run one command, and look for what the page shows in what it prints."""
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, env=self.environ, timeout=PATIENCE, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        status = [found[1] for line in shown if (found := STATUS.fullmatch(line))]
+        assert [str(done.returncode)] == (status or ["0"]), f"$ {command}\n[{done.returncode}]\n{done.stdout}"
+        lacking = missing(shown, done.stdout)
+        assert not lacking, f"$ {command}\nshows {lacking}, and printed:\n{done.stdout}"
+
+    def leave_running(self, command: str, shown: list[str]) -> None:
+        """Start a command, and wait until it has printed what the page shows."""
+        self.stop()
+        with self.log.open("wb") as log:
+            self.running = subprocess.Popen(
+                shlex.split(command), cwd=self.folder, env=self.environ, stdout=log, stderr=subprocess.STDOUT
+            )
+        started = time.monotonic()
+        while missing(shown, self.log.read_text()):
+            late = time.monotonic() - started > PATIENCE
+            assert self.running.poll() is None and not late, f"$ {command}\n{self.log.read_text()}"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Ctrl-C in the other terminal."""
+        if self.running is not None:
+            self.running.send_signal(signal.SIGINT)
+            self.running.wait(PATIENCE)
+            self.running = None
+
+    def apply(self, text: str) -> None:
+        """Change files as a diff says; its line numbers do not matter."""
+        command = ["git", "apply", "--recount", "-p0", "-"]
+        done = subprocess.run(command, cwd=self.folder, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stderr}\n{text}"
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(text)
+
+
+def missing(shown: list[str], printed: str) -> list[str]:
+    """The lines of a page that are not in what was printed."""
+    lines = [line.strip() for line in shown if line.strip() and not STATUS.fullmatch(line)]
+    return [n for n in lines if not re.search(".*".join(re.escape(part.strip()) for part in n.split("…")), printed)]
+
+
+def blocks(page: Path) -> list[tuple[str, str, str]]:
+    """The blocks of a page that are to be followed: language, marks, text."""
+    found = BLOCK.findall(page.read_text().replace("8000", str(free_port())))
+    return [(language, marks, text) for language, marks, text in found if "illustration" not in marks]
 
 
 def compiled(text: str, page: Path) -> CodeType:
@@ -39,55 +126,57 @@ async def execute(text: str, page: Path, *, namespace: dict[str, Any]) -> None:
         await running
 
 
-def command(text: str, shown: list[str], *, folder: Path) -> None:
-    """Run one command, and look for what the page shows in what it prints."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        text, shell=True, cwd=folder, env={**os.environ, "PATH": path}, timeout=60, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )
-    assert done.returncode == 0, f"$ {text}\n{done.stdout}"
-    for line in shown:
-        expected = ".*".join(re.escape(part.strip()) for part in line.split("…"))
-        assert re.search(expected, done.stdout), f"$ {text}\nshows {line!r}, and printed:\n{done.stdout}"
-
-
-def console(text: str, *, folder: Path) -> None:
-    """Run the commands of a console block."""
-    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        first, *shown = part.rstrip().splitlines()
-        command(first, [line for line in shown if line.strip()], folder=folder)
-
-
-def blocks(page: Path) -> list[tuple[str, str]]:
-    """The blocks of a page that are to run: language and text."""
-    found = BLOCK.findall(page.read_text())
-    return [(language, text) for language, marks, text in found if "illustration" not in marks]
-
-
-async def run(page: Path, *, folder: Path) -> None:
-    """Run the blocks of one page."""
+async def follow(page: Path, terminal: Terminal) -> None:
+    """Do what a page says."""
     namespace: dict[str, Any] = {"__name__": page.stem}
-    for language, text in blocks(page):
+    for language, marks, text in blocks(page):
         if language == "console":
-            console(text, folder=folder)
+            terminal.console(text, stays="stays" in marks)
+        elif language == "diff":
+            terminal.apply(text)
         elif (named := FILE.match(text)) is not None:
-            (folder / named[1]).parent.mkdir(parents=True, exist_ok=True)
-            (folder / named[1]).write_text(text)
+            terminal.write(named[1], text)
         elif language == "python":
             await execute(text, page, namespace=namespace)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     """Where a page's examples run: a copy of the applications, first on the path."""
     shutil.copytree(ROOT / "apps", tmp_path / "apps", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
+    terminal = Terminal(tmp_path)
+    yield terminal
+    terminal.stop()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+async def test_the_examples_of_a_page_run(page: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))  # what a page imports is forgotten with it
+    await follow(page, terminal)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-async def test_the_examples_of_a_page_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))  # what a page imports is forgotten with it
-    await run(page, folder=folder)
+def test_every_test_and_every_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    wrong = [f"{file}::{name}" for file, name in TEST.findall(text) if name not in named_in(ROOT / file)]
+    wrong += [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    assert not wrong, f"{page.name} names what does not exist: {', '.join(wrong)}"
+
+
+def named_in(file: Path) -> set[str]:
+    """The tests of a file, as `test_name` and as `Class::test_name`; the empty name stands for the file itself."""
+    if not file.exists():
+        return set()
+    body = ast.parse(file.read_text()).body
+    inside = {f"{c.name}::{f.name}" for c in body if isinstance(c, ast.ClassDef) for f in functions(c.body)}
+    return {"", *inside, *(f.name for f in functions(body))}
+
+
+def functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The tests among some statements."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node
