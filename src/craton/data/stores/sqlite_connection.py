@@ -30,19 +30,22 @@ TICK = 5_000
 class WholeCursor(sqlite3.Cursor):
     """Fetches all rows at once: an open cursor would hold its snapshot, and rows of a transaction that goes on."""
 
-    connection: GuardedConnection
     rows: Iterator[Any] = iter(())
+
+    def __init__(self, connection: GuardedConnection) -> None:
+        super().__init__(connection)
+        self.guarded = connection
 
     def execute(self, sql: str, parameters: Any = (), /) -> WholeCursor:
         """Run a statement that the guard lets pass."""
-        self.connection.guard(sql)
+        self.guarded.guard(sql)
         super().execute(sql, parameters)
         self.rows = iter(super().fetchall() if self.description else ())
         return self
 
     def executemany(self, sql: str, parameters: Any, /) -> WholeCursor:
         """Run a statement that the guard lets pass, for each set of parameters."""
-        self.connection.guard(sql)
+        self.guarded.guard(sql)
         super().executemany(sql, parameters)
         return self
 
