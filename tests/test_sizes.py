@@ -1,17 +1,21 @@
-"""Functions stay under 40 lines, files under 500, and the core under 8,000."""
+"""Functions stay under 40 lines, files under 500, and the core under 8,000 of code."""
 
 from __future__ import annotations
 
 import ast
+import tokenize as tokens
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from statistics import median, quantiles
+from tokenize import tokenize
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("src", "apps", "bench", "tests")
 NOT_CORE = {"dashboard", "lab", "export"}
+EMPTY = {tokens.COMMENT, tokens.NL, tokens.NEWLINE, tokens.ENCODING, tokens.INDENT, tokens.DEDENT, tokens.ENDMARKER}
 
 
 def files(*folders: str) -> list[Path]:
@@ -55,9 +59,22 @@ def test_no_file_is_longer_than_500_lines(folder: str, capsys: pytest.CaptureFix
     assert not {place: size for place, size in sizes.items() if size > 500}
 
 
-def test_the_core_is_under_8000_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def code(file: Path) -> int:
+    """The lines of a file that hold code: no blank ones, comments and docstrings."""
+    text = file.read_bytes()
+    held = {
+        line for token in tokenize(BytesIO(text).readline) if token.type not in EMPTY
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            held -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(held)
+
+
+def test_the_core_is_under_8000_lines_of_code(capsys: pytest.CaptureFixture[str]) -> None:
     core = [file for file in files("src/craton") if file.relative_to(ROOT / "src/craton").parts[0] not in NOT_CORE]
-    total = sum(lines(file) for file in core)
+    total = sum(code(file) for file in core)
     with capsys.disabled():
-        print(f"\n  core: {total} lines in {len(core)} files")
+        print(f"\n  core: {total} lines of code, {sum(lines(file) for file in core)} in all, in {len(core)} files")
     assert total < 8000
