@@ -10,10 +10,8 @@ from craton import Value
 
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 """An ISO 4217 code."""
-
-
-Amount = Annotated[int, Meta(ge=-10**12, le=10**12)]
-"""Minor units: what comes from outside is small enough for sums of it to fit into 64 bits."""
+Amount = Annotated[int, Meta(ge=-10**15, le=10**15)]
+"""Minor units: far more than any sum of prices, and small enough for 64 bits."""
 
 
 class Money(Value):

@@ -14,6 +14,8 @@ Sku = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]
 Status = Literal["active", "discontinued"]
 Sort = Literal["name", "price", "-price", "newest"]
 Limit = Annotated[int, Meta(ge=1, le=100)]
+DEAREST = 10**8
+"""Minor units that a product may cost."""
 
 
 class Draft(Value):
@@ -88,7 +90,7 @@ class SkuTaken(Fault, status=409):
 
 
 class InvalidPrice(Fault, status=422):
-    """A price is less than nothing."""
+    """A price is less than nothing, or more than `DEAREST`."""
 
     sku: str
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from apps.store.catalog import pages
 from apps.store.catalog.contract import (
+    DEAREST,
     Catalog,
     Category,
     Description,
@@ -77,8 +78,7 @@ class Shelves(Catalog):
         return tuple(Category(name, number) for name, number in await self.db.execute(CATEGORIES))
 
     async def create(self, draft: Draft) -> Product:
-        if draft.price.amount < 0:
-            raise InvalidPrice(draft.sku)
+        check_price(draft.sku, draft.price)
         if await self.find(draft.sku):
             raise SkuTaken(draft.sku)
         return await self.put(draft)
@@ -89,8 +89,7 @@ class Shelves(Catalog):
         return await self.describe(product, fields)
 
     async def change_price(self, sku: str, price: Money, expected_version: int) -> Product:
-        if price.amount < 0:
-            raise InvalidPrice(sku)
+        check_price(sku, price)
         return await self.reprice(await self.current(sku, expected_version), price)
 
     async def discontinue(self, sku: str, expected_version: int) -> Product:
@@ -103,8 +102,7 @@ class Shelves(Catalog):
 
     async def import_products(self, drafts: tuple[Draft, ...], update: bool = True) -> Import:
         for draft in drafts:
-            if draft.price.amount < 0:
-                raise InvalidPrice(draft.sku)
+            check_price(draft.sku, draft.price)
         known = {product.sku: product for product in await self.lookup(tuple(draft.sku for draft in drafts))}
         done = {"created": 0, "updated": 0, "unchanged": 0}
         for draft in {draft.sku: draft for draft in drafts}.values():
@@ -176,6 +174,12 @@ class Shelves(Catalog):
         rows = [dict(sku=product.sku, category=category) for category in sorted(set(product.categories))]
         if rows:
             await self.db.execute(LABEL, rows)
+
+
+def check_price(sku: str, price: Money) -> None:
+    """InvalidPrice where nobody could ask that."""
+    if not 0 <= price.amount <= DEAREST:
+        raise InvalidPrice(sku)
 
 
 def product_of(row: Any) -> Product:
