@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+INSTALL := $(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python
+LOCK := $(BIN)/uv pip compile --system-certs --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .PHONY: help setup develop system run test lint format chaos crashtest bench lock clean
