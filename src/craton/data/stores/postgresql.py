@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from craton.data.stores.postgresql_connection import (
     quoted,
     role_of,
 )
+from craton.data.stores.postgresql_gate import Gate
 from craton.data.stores.postgresql_unit import PostgreSQLUnit
 from craton.errors import NotRun, QueryWrote
 
@@ -28,45 +28,8 @@ BY_INDEX = {"enable_seqscan": "off"}
 """In a SERIALIZABLE transaction a scan of a whole table conflicts with every change to it, a look by index does not."""
 
 
-class Gate:
-    """Lets many in together, or one alone."""
-
-    def __init__(self) -> None:
-        self.inside, self.loners = 0, 0
-        self.occupied = False
-        self.waiting: list[asyncio.Future[None]] = []
-
-    async def enter(self, *, alone: bool) -> None:
-        """Wait for those who must not be met. While one waits to be alone, nobody else comes in."""
-        self.loners += alone
-        try:
-            while (self.inside and (alone or self.occupied)) or (self.loners and not alone):
-                self.waiting.append(future := asyncio.get_running_loop().create_future())
-                await future
-        except BaseException:
-            self.wake()
-            raise
-        finally:
-            self.loners -= alone
-        self.inside += 1
-        self.occupied = alone
-
-    def leave(self) -> None:
-        """Let the next in."""
-        self.inside -= 1
-        self.occupied = False
-        self.wake()
-
-    def wake(self) -> None:
-        """Let those who wait look again."""
-        futures, self.waiting = self.waiting, []
-        for future in futures:
-            if not future.done():
-                future.set_result(None)
-
-
 class PostgreSQLStore:
-    """See `Store`. `connections`: how many for units, and how many for queries.
+    """See `Store`. `connections`: how many for units at most, and how many for queries.
 
     `limit`: seconds that a unit may be idle in its transaction before PostgreSQL ends it; then it is run again.
     """
@@ -86,7 +49,7 @@ class PostgreSQLStore:
         writers = engine_of(self.parsed, idle_in_transaction_session_timeout=limit, **BY_INDEX)
         readers = engine_of(self.parsed, default_transaction_read_only="on")
         self.writers, self.readers = Connections(writers, self.connections), Connections(readers, self.connections)
-        self.gate = Gate()
+        self.gate = Gate(self.connections)
         try:
             await self.now()
         except BaseException:

@@ -192,12 +192,13 @@ class PostgreSQLUnit:
                     raise Conflict(f"PostgreSQL answered {tag}")
             except Exception as error:
                 if command == "COMMIT":
-                    raise self.unfinished(error, sent=sent) from error
+                    self.failed = self.unfinished(error, sent=sent)
+                    raise self.failed from error
                 connection.driver.terminate()
             finally:
                 connection.module = None
                 await self.store.writers.release(connection)
-                self.store.gate.leave()
+                self.store.gate.leave(lost=isinstance(self.failed, Conflict))
 
     def unfinished(self, error: Exception, *, sent: bool) -> BaseException:
         """What a failed COMMIT means."""
