@@ -5,6 +5,7 @@ to that file instead, and so is a ```toml block. A ```diff block is applied. In 
 is a command, and the lines below it, but for `…`, must be in what it prints; it must succeed, or exit with what a line
 `[2]` says. `$ cd folder` holds for the rest of the page. The command of a block marked `stays` is left running, as in
 another terminal, until the next such block. A block marked `illustration` is only read. 8000 stands for a free port.
+The database server that a page names is the tests' own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ import ast
 import inspect
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -33,8 +33,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(python|toml|console|diff)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w/.-]+\.(?:py|toml))\s*\n")
 STATUS = re.compile(r"\[(\d+)\]")
-TEST = re.compile(r"\b(tests/[\w/]+\.py)(?:::([\w:]+))?")
+TEST = re.compile(r"\b(tests/[\w/]+\.py)::([\w:]+)")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+PORT = "8000"
+SERVER = "postgresql://me:secret@localhost:5432"
 PATIENCE = 60
 
 
@@ -74,7 +76,8 @@ class Terminal:
         self.stop()
         with self.log.open("wb") as log:
             self.running = subprocess.Popen(
-                shlex.split(command), cwd=self.folder, env=self.environ, stdout=log, stderr=subprocess.STDOUT
+                command, shell=True, cwd=self.folder, env=self.environ, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         started = time.monotonic()
         while missing(shown, self.log.read_text()):
@@ -85,7 +88,7 @@ class Terminal:
     def stop(self) -> None:
         """Ctrl-C in the other terminal."""
         if self.running is not None:
-            self.running.send_signal(signal.SIGINT)
+            os.killpg(self.running.pid, signal.SIGINT)
             self.running.wait(PATIENCE)
             self.running = None
 
@@ -109,7 +112,7 @@ def missing(shown: list[str], printed: str) -> list[str]:
 
 def blocks(page: Path) -> list[tuple[str, str, str]]:
     """The blocks of a page that are to be followed: language, marks, text."""
-    found = BLOCK.findall(page.read_text().replace("8000", str(free_port())))
+    found = BLOCK.findall(page.read_text())
     return [(language, marks, text) for language, marks, text in found if "illustration" not in marks]
 
 
@@ -126,10 +129,11 @@ async def execute(text: str, page: Path, *, namespace: dict[str, Any]) -> None:
         await running
 
 
-async def follow(page: Path, terminal: Terminal) -> None:
-    """Do what a page says."""
+async def follow(page: Path, terminal: Terminal, *, instead: Mapping[str, str]) -> None:
+    """Do what a page says, with other servers than it names."""
     namespace: dict[str, Any] = {"__name__": page.stem}
-    for language, marks, text in blocks(page):
+    for language, marks, written in blocks(page):
+        text = re.sub("|".join(instead), lambda found: instead[found[0]], written)
         if language == "console":
             terminal.console(text, stays="stays" in marks)
         elif language == "diff":
@@ -146,16 +150,18 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     shutil.copytree(ROOT / "apps", tmp_path / "apps", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    terminal = Terminal(tmp_path)
+    terminal, known = Terminal(tmp_path), set(sys.modules)
     yield terminal
     terminal.stop()
+    for name in sys.modules.keys() - known:  # what a page imported is forgotten with it
+        if str(tmp_path) in repr(sys.modules[name]):
+            del sys.modules[name]
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-async def test_the_examples_of_a_page_run(page: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))  # what a page imports is forgotten with it
-    await follow(page, terminal)
+async def test_the_examples_of_a_page_run(page: Path, terminal: Terminal, postgresql: str) -> None:
+    await follow(page, terminal, instead={PORT: str(free_port()), SERVER: postgresql})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -167,12 +173,12 @@ def test_every_test_and_every_file_that_a_page_names_exists(page: Path) -> None:
 
 
 def named_in(file: Path) -> set[str]:
-    """The tests of a file, as `test_name` and as `Class::test_name`; the empty name stands for the file itself."""
+    """The tests of a file, as `test_name` and as `Class::test_name`."""
     if not file.exists():
         return set()
     body = ast.parse(file.read_text()).body
     inside = {f"{c.name}::{f.name}" for c in body if isinstance(c, ast.ClassDef) for f in functions(c.body)}
-    return {"", *inside, *(f.name for f in functions(body))}
+    return inside | {f.name for f in functions(body)}
 
 
 def functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
