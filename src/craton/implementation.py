@@ -24,7 +24,8 @@ PROVIDED = frozenset({
 
 def needs_of(implementation: type) -> dict[str, type]:
     """What an implementation asks for: the parameters of its `__init__`, by annotation."""
-    makers = [c for c in implementation.__mro__ if "__init__" in vars(c) and c is not object and not is_protocol(c)]
+    made = object.__init__  # which typing gives a protocol's subclass without an `__init__` when it is first made
+    makers = [c for c in implementation.__mro__ if vars(c).get("__init__", made) is not made and not is_protocol(c)]
     if not makers:
         return {}
     function: Any = vars(makers[0])["__init__"]

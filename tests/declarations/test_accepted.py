@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from craton.application import Application, tables
+from craton.application import Application, implementations, tables
 
 Build = Callable[[str], Application]
 
@@ -114,6 +114,20 @@ def test_an_implementation_may_have_methods_of_its_own_marked_or_not(build: Buil
             def normal(self, order: str) -> str:
                 return order.strip()
     """)
+
+
+def test_an_implementation_that_needs_nothing_is_accepted_before_and_after_it_was_made(build: Build) -> None:
+    app = build("""
+        class Shop(Protocol):
+            @query
+            async def open(self) -> bool: ...
+
+        class Desk(Shop):
+            async def open(self) -> bool:
+                return True
+    """)
+    implementations(app, ["shop"])["shop"]()
+    implementations(app, ["shop"])
 
 
 def test_a_fault_that_is_caught_need_not_be_declared(build: Build) -> None:
