@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from craton.calls.context import context
+from craton.calls.receiver import as_call_error
 from craton.calls.retry import FINAL, Backoff
 from craton.errors import CallError, Failed, OutcomeUnknown, StillRunning
 from craton.sagas.saga import Bound
+from craton.values import Fault
 
 ANSWER = 5.0
 """Seconds that one try may take."""
@@ -53,6 +55,10 @@ class Asking:
                     return await self.call.endpoint.ask(self.call.arguments, key=self.key, undoes=self.undoes)
             except TimeoutError as error:
                 raise OutcomeUnknown(f"{self.call.endpoint.name} did not answer within {ANSWER} s") from error
+            except Exception as error:  # an effect hosted here breaks in the same way as one that is asked over a link
+                if isinstance(error, Fault) and type(error) in self.call.endpoint.method.raises:
+                    raise
+                raise as_call_error(self.call.endpoint.name, error) from error
 
     def again(self, error: CallError, waited: float) -> bool:
         """Whether to ask once more."""
