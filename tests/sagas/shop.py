@@ -46,6 +46,21 @@ class Placed(Event, key="order"):
     order: str
 
 
+class Closed(Event, key="order"):
+    order: str
+    state: str
+
+
+class Moved(Event, key="sku"):
+    sku: str
+    count: int
+
+
+class Paid(Event, key="order"):
+    order: str
+    state: str
+
+
 class Inventory(Protocol):
     @query(get="/stock/{sku}")
     async def left(self, sku: str) -> int: ...
@@ -55,6 +70,9 @@ class Inventory(Protocol):
 
     @command
     async def release(self, order: str) -> None: ...
+
+    @command
+    async def restock(self, sku: str, count: int) -> None: ...
 
 
 class Payments(Protocol):
@@ -93,8 +111,8 @@ payment = Table("payments_payment", payments_tables, Column("order", String, pri
 
 
 class Warehouse(Inventory):
-    def __init__(self, db: Database) -> None:
-        self.db = db
+    def __init__(self, db: Database, events: Events) -> None:
+        self.db, self.events = db, events
 
     async def left(self, sku: str) -> int:
         return int((await self.db.execute(select(stock.c.count).where(stock.c.sku == sku))).scalar_one())
@@ -103,6 +121,7 @@ class Warehouse(Inventory):
         left = await self.left(sku)
         await self.db.execute(update(stock).where(stock.c.sku == sku).values(count=stock.c.count - count))
         await self.db.execute(insert(held).values(order=order, sku=sku, count=count))
+        await self.events.publish(Moved(sku, -count))
         if left < count:
             raise OutOfStock(sku, left)
 
@@ -110,6 +129,10 @@ class Warehouse(Inventory):
         found = (await self.db.execute(select(held).where(held.c.order == order))).one()
         await self.db.execute(update(stock).where(stock.c.sku == found.sku).values(count=stock.c.count + found.count))
         await self.db.execute(delete(held).where(held.c.order == order))
+        await self.events.publish(Moved(found.sku, found.count))
+
+    async def restock(self, sku: str, count: int) -> None:
+        await self.db.execute(update(stock).where(stock.c.sku == sku).values(count=stock.c.count + count))
 
 
 class Bank:
@@ -117,7 +140,7 @@ class Bank:
 
     def __init__(self) -> None:
         self.books: dict[str, tuple[str, str, int]] = {}
-        self.silent = 0
+        self.silent, self.limit = 0, 100
 
     async def ask(self, key: str, what: str, order: str, amount: int) -> None:
         self.books.setdefault(key, (what, order, amount))
@@ -133,15 +156,15 @@ BANK = Bank()
 
 
 class Cashier(Payments):
-    def __init__(self, db: Database, call: Call) -> None:
-        self.db, self.call = db, call
+    def __init__(self, db: Database, call: Call, events: Events) -> None:
+        self.db, self.call, self.events = db, call, events
 
     async def charged(self) -> tuple[str, ...]:
         rows = await self.db.execute(select(payment.c.order).where(payment.c.state == "captured"))
         return tuple(rows.scalars())
 
     async def authorize(self, order: str, amount: int) -> str:
-        if amount > 100:
+        if amount > BANK.limit:
             raise Declined("too much")
         await BANK.ask(self.call.key, "authorize", order, amount)
         await self.record(order, "authorized")
@@ -162,6 +185,7 @@ class Cashier(Payments):
     async def record(self, order: str, state: str) -> None:
         await self.db.execute(delete(payment).where(payment.c.order == order))
         await self.db.execute(insert(payment).values(order=order, state=state))
+        await self.events.publish(Paid(order, state))
 
 
 class OrderDesk(Orders):
@@ -171,6 +195,7 @@ class OrderDesk(Orders):
     async def checkout(self, sku: str, count: int, amount: int, refuse: str = "") -> Order:
         step, order = self.saga.step, self.saga.id("order")
         await step(self.place, order).undo(self.cancel, order)
+        await step(self.inventory.left, sku)
         await step(self.inventory.reserve, order, sku, count).undo(self.inventory.release, order)
         await step(self.payments.authorize, order, amount).undo(self.payments.void, order)
         await step(self.check, refuse)
@@ -196,6 +221,7 @@ class OrderDesk(Orders):
     @command
     async def cancel(self, order: str) -> None:
         await self.db.execute(update(orders).where(orders.c.id == order).values(state="cancelled"))
+        await self.events.publish(Closed(order, "cancelled"))
 
     @command(raises=Refused)
     async def check(self, refuse: str) -> None:
@@ -205,6 +231,7 @@ class OrderDesk(Orders):
     @command
     async def confirm(self, order: str) -> Order:
         await self.db.execute(update(orders).where(orders.c.id == order).values(state="confirmed"))
+        await self.events.publish(Closed(order, "confirmed"))
         return Order(order, "confirmed")
 
 
