@@ -141,12 +141,14 @@ def inspect(asked: argparse.Namespace) -> None:
 def check(asked: argparse.Namespace) -> None:
     """Say that nothing is wrong; what is wrong is raised."""
     from craton.application import implementations, tables
+    from craton.edge.operation import operations
     from craton.run.databases import check_migrations
 
     application, topologies = loaded(asked.application)
     names = [module.name for module in application.modules]
     implementations(application, names)
     tables(application, names)
+    operations(application)
     asyncio.run(check_migrations(application))
     print(f"{application.name}: {len(names)} modules in {len(topologies)} topologies, and nothing is wrong")
 

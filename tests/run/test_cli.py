@@ -92,6 +92,15 @@ def test_check_says_that_nothing_is_wrong_and_what_is(shop: Path, capsys: pytest
     assert "craton: module stock: its migrations do not make the tables it declares" in said and "--revise" in said
 
 
+def test_check_finds_what_the_edge_could_not_serve(shop: Path) -> None:
+    contract = shop / "shop" / "orders" / "contract.py"
+    contract.write_text(contract.read_text().replace('get="/orders"', 'get="/openapi.json"'))
+    check = [sys.executable, "-m", "craton", "check", "shop"]  # in a process of its own: this one has it imported
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    said = "craton: orders.orders: /openapi.json belongs to the edge itself: take another.\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 def test_a_changed_table_gets_a_revision_which_migrate_applies(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "stock: 0001 items" in printed(capsys, "migrate", "shop")
     assert printed(capsys, "migrate", "shop") == "nothing to apply\n"
