@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, tuple_, update
 
 from craton.calls import codec
 from craton.calls.context import Caller
@@ -15,6 +16,9 @@ from craton.data.tables import tables_of
 
 LEASE = 10.0
 """Seconds that a saga stays with the process that runs it unless that process renews it."""
+MOST = 50
+"""Sagas that are taken over at once: what is left may go to another replica."""
+OPEN = ("running", "undoing")
 
 
 class LeaseLost(BaseException):
@@ -127,21 +131,21 @@ class Journal:
         )
 
     async def abandoned(self, mine: set[str]) -> list[tuple[str, int]]:
-        """Sagas that nobody runs, with their fences: the lease has run out, or its owner died with its process."""
+        """Sagas that nobody runs, with their fences: they broke off here, their leases ran out, or nobody else could."""
         s = self.saga
-        query = select(s.c.id, s.c.fence).where(s.c.state.in_(("running", "undoing")))
+        query = select(s.c.id, s.c.fence).where(s.c.state.in_(OPEN))
         if not self.store.exclusive:
-            query = query.where(s.c.lease_until < self.store.moment)
-        rows = await self.store.read(self.module, query.limit(200))
-        return [(id, fence) for id, fence in rows.all() if id not in mine]
+            query = query.where(or_(s.c.lease_until < self.store.moment, s.c.owner == self.owner))
+        rows = await self.store.read(self.module, query.where(s.c.id.not_in(mine)).order_by(s.c.updated).limit(MOST))
+        return [(id, fence) for id, fence in rows.all()]
 
-    async def claim(self, unit: Unit, id: str, fence: int) -> bool:
-        """Take a saga over; whoever held it loses it, since the fence moves on."""
+    async def claim(self, unit: Unit, found: Sequence[tuple[str, int]]) -> list[str]:
+        """Take over those that are still as they were found; whoever held one loses it, since its fence moves on."""
         s = self.saga
-        statement = update(s).where(s.c.id == id, s.c.fence == fence, s.c.state.in_(("running", "undoing")))
+        statement = update(s).where(tuple_(s.c.id, s.c.fence).in_(found), s.c.state.in_(OPEN)).returning(s.c.id)
         until = self.store.moment + LEASE
-        values = dict(owner=self.owner, lease_until=until, fence=fence + 1, attempts=s.c.attempts + 1)
-        return bool((await unit.execute(self.module, statement.values(**values))).rowcount)
+        values = dict(owner=self.owner, lease_until=until, fence=s.c.fence + 1, attempts=s.c.attempts + 1)
+        return list((await unit.execute(self.module, statement.values(**values))).scalars())
 
     async def renew(self, unit: Unit, ids: set[str]) -> None:
         """Keep the sagas that run here."""

@@ -18,7 +18,7 @@ from craton.contract import Method
 from craton.data.inbox import Answer, Inbox, Keyed
 from craton.data.store import Store, transact
 from craton.errors import CallError, KeyReused, NotAllowed, StillRunning
-from craton.sagas.journal import LEASE, Answered, Journal, LeaseLost, Record
+from craton.sagas.journal import LEASE, OPEN, Answered, Journal, LeaseLost, Record
 from craton.sagas.run import Parked, Run
 from craton.sources import Clock, Ids
 from craton.values import Value
@@ -87,14 +87,18 @@ class Sagas:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CallError):
             log.error("saga %s broke off, and is tried again", id, exc_info=error)
 
-    async def adopt(self, id: str, fence: int) -> None:
-        """Take over a saga that nobody runs."""
-        if not await transact(self.store, self.module, lambda unit: self.journal.claim(unit, id, fence)):
-            return
+    async def adopt(self) -> None:
+        """Take over what nobody runs, all of it in one transaction."""
+        if found := await self.journal.abandoned(set(self.ongoing)):
+            claimed = await transact(self.store, self.module, lambda unit: self.journal.claim(unit, found))
+            await asyncio.gather(*(self.take_up(id) for id in claimed))
+
+    async def take_up(self, id: str) -> None:
+        """Go on with a saga that was taken over."""
         record = await self.journal.read(id)
         if record is not None and record.call.name not in self.methods:
             log.error("saga %s: this version has no %s", id, record.call.name)
-        elif record is not None and record.state in ("running", "undoing") and id not in self.ongoing:
+        elif record is not None and record.state in OPEN and id not in self.ongoing:
             log.info("saga %s is picked up (%s)", id, record.state)
             self.start(record)
 
@@ -107,8 +111,7 @@ class Sagas:
                 if asyncio.get_running_loop().time() - renewed > LEASE / 3:
                     renewed = asyncio.get_running_loop().time()
                     await self.renew()
-                for id, fence in await self.journal.abandoned(set(self.ongoing)):
-                    await self.adopt(id, fence)
+                await self.adopt()
             except Exception as error:  # the database may be away for a while: the next pulse tries again
                 log.warning("%s: sagas could not be looked after: %s", self.module, error)
 
