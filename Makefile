@@ -37,7 +37,7 @@ run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
 	@$(BIN)/craton run apps.store
 
 test: develop system  ## all tests but the nightly ones
-	@$(BIN)/pytest -m "not chaos"
+	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile
 
 lint: develop  ## style and types
 	@$(BIN)/ruff check .
