@@ -148,7 +148,7 @@ async def test_a_drain_lets_running_calls_finish_and_sends_new_ones_elsewhere(tm
         link = link_to(one.address, two.address)
         async with one:
             slow = [asyncio.create_task(link.send(Request("shop.slow", b"", timeout=5))) for _ in range(20)]
-            await asyncio.sleep(0.05)
+            await until(lambda: sum(len(c.calls) for server in (one, two) for c in server.connections) == 20)
             leaving = asyncio.create_task(one.drain())
             more = [await link.send(Request("shop.echo", b"more", timeout=5)) for _ in range(100)]
             assert {reply.status for reply in more} == {"ok"}
