@@ -89,7 +89,14 @@ def with_database(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """`craton run apps.store --topology microservices`."""
-    with_database(with_application(parser)).add_argument("--port", type=int, default=8000, help="of the API (8000)")
+    with_database(with_application(parser)).add_argument("--port", type=port, default=8000, help="of the API (8000)")
+
+
+def port(text: str) -> int:
+    """A port; 0 lets the system choose."""
+    if not (text.isdecimal() and int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number below 65536")
+    return int(text)
 
 
 def add_serve(parser: argparse.ArgumentParser) -> None:

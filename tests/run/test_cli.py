@@ -85,6 +85,13 @@ def test_inspect_shows_the_application_to_people_and_to_programs(capsys: pytest.
     assert {topology["name"] for topology in found["topologies"]} == {"monolith", "microservices"}
 
 
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "shop", f"--port={port}"])
+    assert f"--port: {port!r} is no port: give a number below 65536" in capsys.readouterr().err
+
+
 def test_check_says_that_nothing_is_wrong_and_what_is(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "check", "shop") == "shop: 2 modules in 2 topologies, and nothing is wrong\n"
     (shop / "shop" / "stock" / "migrations" / "versions" / "0001_items.py").unlink()
