@@ -51,7 +51,13 @@ class Effect:
             task = asyncio.get_running_loop().create_task(self.attempt(call, arguments, now), name=call.key)
             self.running[call.key] = task
             task.add_done_callback(lambda t: self.finished(call.key, t))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not task.cancelled() or (me is not None and me.cancelling()):
+                raise
+            raise OutcomeUnknown(f"{self.name} was broken off: its service stops.") from None
 
     def finished(self, key: str, task: asyncio.Task[Answer]) -> None:
         """Forget an attempt; its error, if any, has been given to those who waited."""
