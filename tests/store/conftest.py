@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.store.shop import POSTGRESQL, SQLITE, Shop, Structure, open_shop
+from tests.store.shop import ORDINARY, STRUCTURES, Shop, Structure, open_shop
 from tests.store.unit_simulation import simulated
 
 MEMORY = Path("/dev/shm")
@@ -27,7 +27,10 @@ def quick_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=[*SQLITE, *POSTGRESQL], ids=str)
+PLACES = [s if s in ORDINARY else pytest.param(s, marks=pytest.mark.chaos) for s in STRUCTURES]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=PLACES, ids=[str(s) for s in STRUCTURES])
 async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     """A running store. Each test brings its own products and customers, and leaves the books in order."""
     structure: Structure = request.param

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import httpx
+import pytest
 
 from apps.store.application import store
 from apps.store.carts.contract import Cart, Carts
@@ -45,6 +46,7 @@ HOLD = 30
 clock may be put forward by it while calls are under way."""
 CART_LIFETIME = 3600
 ADDRESS = Address(name="Ann", street="1 Main Street", city="Springfield", postcode="12345", country="US")
+EMAIL = "ann@example.com"
 ADMIN = user("admin", "admin")
 FINAL = (InvalidArguments, KeyReused, NotAllowed, NotAuthenticated)
 """What asking again would not change."""
@@ -81,6 +83,10 @@ class Structure(NamedTuple):
 TOPOLOGIES = ("monolith", "hybrid", "microservices")
 SQLITE = [Structure(topology, link) for topology in TOPOLOGIES for link in ("local", "wire")]
 POSTGRESQL = [Structure("monolith", "local", "postgresql"), Structure("microservices", "local", "postgresql")]
+STRUCTURES = [*SQLITE, *POSTGRESQL]
+ORDINARY = {Structure("monolith"), Structure("microservices", "wire")}
+"""Where all tests run each time; elsewhere those that are marked `everywhere` do, and all of them in `make chaos`."""
+everywhere = pytest.mark.parametrize("shop", STRUCTURES, ids=str, indirect=True)
 
 
 @dataclass(slots=True)
@@ -103,7 +109,7 @@ class Bank:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=20)
+        self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20, verify=False)
 
     async def control(self, **plan: Any) -> dict[str, Any]:
         """Change what goes wrong; what is in force then."""
@@ -161,7 +167,7 @@ class Person:
     async def buy(self, cart: Cart, card: str = "pm_card_visa", *, key: str | None = None) -> Order:
         """Check a cart out."""
         key = key or f"{self.caller.subject}/{next(self.keys)}"
-        return await self.under(key, self.shop.orders.checkout, cart.id, cart.version, card, "a@example.com", ADDRESS)
+        return await self.under(key, self.shop.orders.checkout, cart.id, cart.version, card, EMAIL, ADDRESS)
 
     async def status_of(self, order: Order) -> str:
         """How far an order has come by now."""
@@ -179,7 +185,8 @@ class Shop:
         self.running, self.bank, self.clock = running, bank, clock
         self.tokens = Tokens(SECRET, running.application.name, clock=clock)
         self.admin = Person(self, ADMIN)
-        self.url, self.faults = "", set[str]()
+        self.edge = edge(running.door, self.tokens)
+        self.faults = set[str]()
         self.reconnect()
 
     def reconnect(self) -> None:
@@ -230,10 +237,8 @@ class Shop:
     async def browser(self, person: Person | None = None) -> AsyncIterator[httpx.AsyncClient]:
         """The store's HTTP API, as somebody's browser sees it."""
         headers = {} if person is None else {"Authorization": f"Bearer {person.token.reveal()}"}
-        app = edge(self.running.door, self.tokens)
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://store", headers=headers, verify=False
-        ) as http:
+        transport = httpx.ASGITransport(self.edge)
+        async with httpx.AsyncClient(transport=transport, base_url="http://store", headers=headers) as http:
             yield http
 
 
@@ -261,7 +266,6 @@ async def open_shop(
         bank = Bank(provider)
         stack.push_async_callback(bank.http.aclose)
         shop = Shop(running, bank, clock)
-        port = await stack.enter_async_context(serve_http(edge(running.door, shop.tokens), "127.0.0.1:0", drain=1))
-        shop.url = f"http://127.0.0.1:{port}"
-        await asyncio.to_thread(register_webhook, provider, shop.url)
+        port = await stack.enter_async_context(serve_http(shop.edge, "127.0.0.1:0", drain=1))
+        await asyncio.to_thread(register_webhook, provider, f"http://127.0.0.1:{port}")
         yield shop

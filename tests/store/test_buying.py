@@ -10,7 +10,7 @@ from apps.store.orders.contract import InvalidTransition
 from apps.store.payments.contract import CardDeclined, RefundTooLarge
 from apps.store.users.contract import InvalidCredentials, Users
 from craton import Secret
-from tests.store.shop import HOLD, Person, Shop
+from tests.store.shop import HOLD, Person, Shop, everywhere
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,6 +21,7 @@ async def left(shop: Shop, sku: str) -> tuple[int, int]:
     return found.on_hand, found.reserved
 
 
+@everywhere
 async def test_a_customer_registers_signs_in_and_buys(shop: Shop) -> None:
     users, sku, visitor = shop.running.get(Users), await shop.product(stock=5, price=1234), shop.guest()
     email = f"{sku}@example.com"
@@ -48,6 +49,7 @@ async def test_a_guest_buys_without_an_account(shop: Shop) -> None:
     await shop.check()
 
 
+@everywhere
 async def test_a_guests_cart_is_the_customers_after_signing_in(shop: Shop) -> None:
     mug, pot = await shop.product(), await shop.product()
     guest, ann = shop.guest(), shop.customer()
@@ -70,6 +72,7 @@ async def test_a_quote_is_what_the_order_will_cost(shop: Shop) -> None:
     assert (order.lines, order.totals) == (quote.lines, quote.totals)
 
 
+@everywhere
 async def test_an_order_that_is_cancelled_gives_back_its_money_once_and_its_goods(shop: Shop) -> None:
     sku, ann = await shop.product(stock=5), shop.customer()
     order = await ann.order_of(sku, quantity=2)
@@ -101,6 +104,7 @@ async def test_money_is_given_back_in_parts_and_never_more_than_was_paid(shop: S
     await shop.check()
 
 
+@everywhere
 async def test_a_shipped_order_can_be_refunded_and_no_longer_cancelled(shop: Shop) -> None:
     sku, ann = await shop.product(stock=1), shop.customer()
     order = await ann.order_of(sku)
@@ -114,6 +118,7 @@ async def test_a_shipped_order_can_be_refunded_and_no_longer_cancelled(shop: Sho
     await shop.check()
 
 
+@everywhere
 async def test_a_declined_card_leaves_nothing_but_a_cart_to_be_bought_with_another(shop: Shop) -> None:
     sku, ann = await shop.product(stock=1), shop.customer()
     cart = await ann.fill(sku)
@@ -129,6 +134,7 @@ async def test_a_declined_card_leaves_nothing_but_a_cart_to_be_bought_with_anoth
     await shop.check()
 
 
+@everywhere
 async def test_an_order_waits_for_the_customers_bank_and_is_paid_after_the_visit(shop: Shop) -> None:
     sku, ann = await shop.product(stock=1), shop.customer()
     waiting = await ann.order_of(sku, card="pm_card_authenticationRequired")

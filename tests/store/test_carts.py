@@ -17,7 +17,7 @@ from apps.store.carts.contract import (
 )
 from apps.store.orders.contract import Order
 from craton import Secret
-from tests.store.shop import CART_LIFETIME, Shop, at_once
+from tests.store.shop import CART_LIFETIME, Shop, at_once, everywhere
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,6 +36,7 @@ async def test_what_is_added_from_several_windows_at_once_is_all_there(shop: Sho
     assert (quantities(cart), cart.version) == ({mug: 8, pot: 8}, 8)
 
 
+@everywhere
 async def test_a_merge_loses_no_line_and_doubles_none_however_often_it_is_asked_for(shop: Shop) -> None:
     mug, pot, guest, ann = await shop.product(), await shop.product(), shop.guest(), shop.customer()
     await guest.fill(mug, pot, quantity=3)
@@ -55,6 +56,7 @@ async def test_a_guests_cart_goes_to_one_customer_alone(shop: Shop) -> None:
     assert sum(quantities(cart).get(sku, 0) for cart in carts) == 3
 
 
+@everywhere
 async def test_a_guests_cart_is_either_bought_or_merged(shop: Shop) -> None:
     sku = await shop.product(stock=50)
     for _ in range(3):

@@ -12,14 +12,14 @@ from apps.store.orders.contract import Order
 from apps.store.payments.contract import CardDeclined
 from craton import KeyReused
 from craton.calls.codec import to_json
-from tests.store.shop import ADDRESS, Shop, at_once
+from tests.store.shop import ADDRESS, EMAIL, Shop, at_once, everywhere
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def order_form(cart: Cart, card: str = "pm_card_visa") -> bytes:
     """What a browser sends to check a cart out."""
-    form = dict(cart=cart.id, version=cart.version, payment=card, email="a@example.com", address=ADDRESS)
+    form = dict(cart=cart.id, version=cart.version, payment=card, email=EMAIL, address=ADDRESS)
     return to_json(form)
 
 
@@ -28,6 +28,7 @@ def headers(key: str) -> dict[str, str]:
     return {"Idempotency-Key": f'"{key}"', "Content-Type": "application/json"}
 
 
+@everywhere
 @pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_timeoutAfterCharge"])
 async def test_one_key_makes_one_order_however_often_it_is_sent_at_once(shop: Shop, card: str) -> None:
     sku, ann = await shop.product(stock=9), shop.customer()
@@ -61,6 +62,7 @@ async def test_a_key_of_another_request_is_refused(shop: Shop) -> None:
     await shop.check()
 
 
+@everywhere
 async def test_one_cart_that_is_sent_under_many_keys_is_bought_once(shop: Shop) -> None:
     sku, ann = await shop.product(stock=9), shop.customer()
     cart = await ann.fill(sku, quantity=2)

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from apps.store.carts.contract import Cart
 from apps.store.money import Money
 from apps.store.orders.contract import Order
 from craton import NotRun, StillRunning
 from craton.testing.start import calling
 from tests.store.audit import audit
-from tests.store.shop import ADDRESS, Person, Shop, at_once
+from tests.store.shop import ADDRESS, EMAIL, Person, Shop, at_once, everywhere, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 TROUBLED = [
@@ -34,7 +35,7 @@ async def watched(shop: Shop) -> AsyncIterator[None]:
     async def watch() -> None:
         while True:
             found.extend(await audit(shop.running, provider=shop.bank.url, quiet=False))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
     watching = asyncio.create_task(watch())
     try:
@@ -46,14 +47,16 @@ async def watched(shop: Shop) -> AsyncIterator[None]:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("trouble", TROUBLED)
-async def test_a_charge_whose_answer_was_lost_is_found_and_not_repeated(shop: Shop, trouble: str) -> None:
-    ann = shop.customer()
+@everywhere
+async def test_charges_whose_answers_were_lost_are_found_and_not_repeated(shop: Shop) -> None:
+    people = await shop.buyers(len(TROUBLED), await shop.product())
     async with watched(shop):
-        order = await ann.order_of(await shop.product(stock=1), card=f"pm_card_{trouble}")
-    assert order.status == "paid"
-    [entry] = await shop.bank.entries(order.id)
-    assert (entry["authorized"], entry["captured"], entry["net"]) == (order.totals.total.amount,) * 3
+        work = [person.buy(cart, f"pm_card_{trouble}") for (person, cart), trouble in zip(people, TROUBLED, strict=True)]
+        orders = await asyncio.gather(*work)
+    assert {order.status for order in orders} == {"paid"}
+    for order in orders:
+        [entry] = await shop.bank.entries(order.id)
+        assert (entry["authorized"], entry["captured"], entry["net"]) == (order.totals.total.amount,) * 3
     await shop.check()
 
 
@@ -82,6 +85,7 @@ async def test_a_promise_whose_return_was_not_confirmed_is_given_up(shop: Shop) 
     await shop.check()
 
 
+@everywhere
 async def test_no_order_is_ever_both_cancelled_and_charged(shop: Shop) -> None:
     sku = await shop.product(stock=4)
     people = await shop.buyers(8, sku)
@@ -110,40 +114,45 @@ async def test_a_provider_that_is_away_for_a_while_delays_orders_and_loses_none(
     await shop.check()
 
 
-async def begun(shop: Shop, person: Person, card: str) -> tuple[str, str]:
-    """A checkout that its customer does not wait for: the saga's id and the key to ask again under."""
-    cart, key = await person.fill(await shop.product(stock=1)), f"{person.caller.subject}/impatient"
-    with calling(caller=person.caller, key=key, timeout=0.2), pytest.raises(StillRunning) as caught:
-        await shop.orders.checkout(cart.id, cart.version, card, "a@example.com", ADDRESS)
+LATE = "pm_card_timeoutAfterCharge"
+
+
+async def begun(shop: Shop, person: Person) -> tuple[Cart, str]:
+    """A checkout that its customer does not wait for, now that the money is promised: the cart, and the saga's id."""
+    cart = await person.fill(await shop.product(stock=1))
+    with calling(caller=person.caller, key=cart.id, timeout=0.2), pytest.raises(StillRunning) as caught:
+        await shop.orders.checkout(cart.id, cart.version, LATE, EMAIL, ADDRESS)
+
+    async def promised() -> bool:
+        return any([await shop.bank.entries(order.id) for order in (await person.ask(shop.orders.mine)).items])
+
+    await until(promised)
     assert caught.value.saga is not None
-    return caught.value.saga, key
+    return cart, caught.value.saga
 
 
 async def test_a_checkout_that_outlasts_its_customer_is_finished_all_the_same(shop: Shop) -> None:
     ann = shop.customer()
-    saga, key = await begun(shop, ann, "pm_card_timeoutAfterCharge")
+    cart, saga = await begun(shop, ann)
     await shop.quiet()
     status = await shop.running.door.saga("orders", saga, caller=ann.caller)
     assert status is not None and status.state == "done" and status.answer["status"] == "paid"
     [order] = (await ann.ask(shop.orders.mine)).items
-    card, email = "pm_card_timeoutAfterCharge", "a@example.com"
-    again = await ann.under(key, shop.orders.checkout, order.cart, 1, card, email, ADDRESS)
-    assert again.id == order.id == status.answer["id"]
+    assert (await ann.buy(cart, LATE, key=cart.id)).id == order.id == status.answer["id"]
     await shop.check()
 
 
 @pytest.mark.parametrize("module", ["orders", "payments", "inventory", "carts"])
 async def test_a_charge_that_was_not_written_down_survives_the_stop_of_a_service(shop: Shop, module: str) -> None:
     ann = shop.customer()
-    await begun(shop, ann, "pm_card_timeoutAfterCharge")
+    cart, _ = await begun(shop, ann)
     home = shop.home_of(module)
     await shop.running.close(home)
     await asyncio.sleep(0.1)
     await shop.running.open(home)
     shop.reconnect()
-    await shop.quiet()
-    [order] = (await ann.ask(shop.orders.mine)).items
-    assert order.status == "paid"
+    order = await ann.buy(cart, LATE, key=cart.id)
+    assert order.status == "paid" and (await ann.ask(shop.orders.mine)).items == (order,)
     [entry] = await shop.bank.entries(order.id)
     assert entry["net"] == order.totals.total.amount
     await shop.check()
@@ -156,7 +165,7 @@ async def test_nothing_is_charged_for_an_order_whose_store_was_away(shop: Shop) 
         pytest.skip("a plain call cannot miss the process that makes it")
     await shop.running.close(home)
     with calling(caller=ann.caller, key="nobody-home", timeout=0.3), pytest.raises(NotRun):
-        await shop.orders.checkout(cart.id, cart.version, "pm_card_visa", "a@example.com", ADDRESS)
+        await shop.orders.checkout(cart.id, cart.version, "pm_card_visa", EMAIL, ADDRESS)
     await shop.running.open(home)
     shop.reconnect()
     assert (await ann.ask(shop.orders.mine)).items == ()

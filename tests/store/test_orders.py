@@ -9,7 +9,7 @@ import pytest
 from apps.store.money import Money
 from apps.store.orders.contract import InvalidTransition, Order, OrderBusy
 from apps.store.payments.contract import CardDeclined, PaymentEnded, RefundTooLarge
-from tests.store.shop import HOLD, Person, Shop, at_once, until
+from tests.store.shop import HOLD, Person, Shop, at_once, everywhere, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,6 +23,7 @@ async def again(person: Person, shop: Shop, order: Order) -> Order:
             await asyncio.sleep(0.01)
 
 
+@everywhere
 async def test_an_order_is_either_shipped_or_cancelled(shop: Shop) -> None:
     sku, admin = await shop.product(stock=20), shop.admin
     for _ in range(3):
@@ -127,6 +128,7 @@ async def test_nobody_changes_an_order_while_it_is_checked_out(shop: Shop) -> No
     await shop.check()
 
 
+@everywhere
 async def test_what_is_left_waiting_comes_to_an_end_when_the_jobs_run(shop: Shop) -> None:
     sku = await shop.product(stock=9)
     people = [shop.customer() for _ in range(3)]

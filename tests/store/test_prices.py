@@ -11,7 +11,7 @@ from apps.store.catalog.contract import DEAREST, InvalidPrice
 from apps.store.money import Money
 from apps.store.orders.contract import Order, PriceChange, PriceChanged
 from craton import Fault
-from tests.store.shop import Shop, at_once
+from tests.store.shop import Shop, at_once, everywhere
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,6 +48,7 @@ async def test_an_order_keeps_the_prices_it_was_made_at(shop: Shop) -> None:
     await shop.check()
 
 
+@everywhere
 async def test_whoever_buys_while_prices_change_pays_a_price_they_were_shown(shop: Shop) -> None:
     sku = await shop.product(stock=20, price=1000)
     people = await shop.buyers(6, sku)

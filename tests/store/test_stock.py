@@ -8,11 +8,12 @@ import pytest
 
 from apps.store.inventory.contract import InsufficientStock, Line, ReservationEnded
 from apps.store.orders.contract import Order
-from tests.store.shop import HOLD, Person, Shop, at_once, until
+from tests.store.shop import HOLD, Person, Shop, at_once, everywhere, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@everywhere
 @pytest.mark.parametrize("card", ["pm_card_visa", "pm_card_disconnectAfterAuthorize"])
 async def test_k_buyers_of_the_last_unit_make_exactly_one_order(shop: Shop, card: str) -> None:
     sku = await shop.product(stock=1)
@@ -45,6 +46,7 @@ async def test_what_a_declined_buyer_held_is_there_for_the_next(shop: Shop) -> N
     await shop.check()
 
 
+@everywhere
 async def test_stock_is_conserved_by_all_that_may_happen_to_it_at_once(shop: Shop) -> None:
     sku, admin = await shop.product(stock=20), shop.admin
     paid = [await person.buy(cart) for person, cart in await shop.buyers(3, sku, quantity=2)]
@@ -86,6 +88,7 @@ async def slow_checkout(shop: Shop, person: Person, sku: str) -> asyncio.Task[Or
     return buying
 
 
+@everywhere
 async def test_a_hold_that_runs_out_while_the_bank_is_asked_costs_nobody_anything(shop: Shop) -> None:
     sku, ann, bob = await shop.product(stock=1), shop.customer(), shop.customer()
     buying = await slow_checkout(shop, ann, sku)
@@ -107,6 +110,7 @@ async def test_a_hold_that_runs_out_is_kept_while_nobody_else_needs_the_stock(sh
     await shop.check()
 
 
+@everywhere
 async def test_an_order_that_waited_longer_than_its_stock_is_cancelled_and_its_payment_given_up(shop: Shop) -> None:
     sku, ann, bob = await shop.product(stock=1), shop.customer(), shop.customer()
     waiting = await ann.order_of(sku, card="pm_card_authenticationRequired")
@@ -122,6 +126,7 @@ async def test_an_order_that_waited_longer_than_its_stock_is_cancelled_and_its_p
     await shop.check()
 
 
+@everywhere
 @pytest.mark.parametrize("secured", [False, True])
 async def test_a_reservation_ends_in_one_way_whoever_ends_it(shop: Shop, secured: bool) -> None:
     sku, system, order = await shop.product(stock=5), shop.admin, f"order-{shop.guest().caller.subject}"

@@ -14,7 +14,7 @@ from apps.store.money import Money
 from apps.store.orders.contract import Order
 from apps.store.payments.contract import InvalidWebhook, Payment, Payments
 from apps.store.provider.webhooks import signed
-from tests.store.shop import Person, Shop, until
+from tests.store.shop import Person, Shop, everywhere, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SECRET = "whsec_store_simulation"
@@ -77,6 +77,7 @@ async def cancelled(shop: Shop, ann: Person) -> Order:
     return await ann.ask(shop.orders.cancel, waiting.id)
 
 
+@everywhere
 @pytest.mark.parametrize("made", [paid, declined, cancelled], ids=lambda made: made.__name__)
 async def test_webhooks_in_any_order_and_number_change_nothing_that_is_known(shop: Shop, made: Any) -> None:
     order = await made(shop, shop.customer())
