@@ -126,13 +126,15 @@ class Warehouse(Inventory):
             raise OutOfStock(sku, left)
 
     async def release(self, order: str) -> None:
-        found = (await self.db.execute(select(held).where(held.c.order == order))).one()
-        await self.db.execute(update(stock).where(stock.c.sku == found.sku).values(count=stock.c.count + found.count))
+        _, sku, count = (await self.db.execute(select(held).where(held.c.order == order))).one()
+        await self.db.execute(update(stock).where(stock.c.sku == sku).values(count=stock.c.count + count))
         await self.db.execute(delete(held).where(held.c.order == order))
-        await self.events.publish(Moved(found.sku, found.count))
+        await self.events.publish(Moved(sku, count))
 
     async def restock(self, sku: str, count: int) -> None:
-        await self.db.execute(update(stock).where(stock.c.sku == sku).values(count=stock.c.count + count))
+        more = update(stock).where(stock.c.sku == sku).values(count=stock.c.count + count)
+        if not (await self.db.execute(more)).rowcount:
+            await self.db.execute(insert(stock).values(sku=sku, count=count))
 
 
 class Bank:

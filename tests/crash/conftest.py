@@ -1,0 +1,34 @@
+"""What the crash tests share: the shop, made once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.crash import mutants
+from tests.crash.points import crash_points
+from tests.crash.shop import make_shop
+from tests.crash.stage import Stage, instrumented
+
+
+@pytest.fixture(scope="session")
+def shop_without_points(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The shop with its stock, in each structure."""
+    return make_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def shop(shop_without_points: Stage) -> Iterator[Stage]:
+    """The same, with crash points around all its awaits."""
+    with crash_points([*instrumented("tests.sagas.shop."), mutants]):
+        yield shop_without_points
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Thousands of crashes would leave thousands of warnings in the log, which nobody reads."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)

@@ -1,0 +1,150 @@
+"""Classic bugs, put back: each must be found by the sweep, or the sweep proves nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from craton.data.commands import Command
+from craton.data.effects import Effect
+from craton.data.inbox import DONE, Answer, Inbox, Keyed
+from craton.data.store import Unit, transact
+from craton.data.stores.sqlite_unit import SQLiteUnit
+from craton.sagas.journal import Entry, Journal
+from craton.sagas.run import Run
+
+MUTANTS: dict[str, Callable[[], Any]] = {}
+
+
+def mutant(name: str, kind: type, method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Puts a function in a method's place while the bug is in."""
+
+    def note(function: Callable[..., Any]) -> Callable[..., Any]:
+        MUTANTS[name] = lambda: patch.object(kind, method, function)
+        return function
+
+    return note
+
+
+@mutant("no tombstone", Inbox, "undoing")
+async def no_tombstone(self: Inbox, unit: Unit, call: Keyed) -> bool:
+    original = None if call.undoes is None else await self.look(call.undoes)
+    return call.undoes is None or (original is not None and original.status == "done")
+
+
+once = Command.once
+
+
+@mutant("a fault is not kept in the inbox", Command, "once")
+async def fault_not_kept(self: Command, unit: Unit, call: Keyed, arguments: Any) -> Answer:
+    answer = await once(self, unit, call, arguments)
+    if answer.status == "fault":
+        await unit.execute(self.module, self.inbox.table.delete().where(self.inbox.table.c.key == call.key))
+    return answer
+
+
+inside = Run.inside
+
+
+@mutant("a step and its journal are committed apart", Run, "inside")
+async def apart(self: Run, step: int, call: Any, entry: Any) -> Any:
+    try:
+        return await inside(self, step, call, entry)
+    finally:
+        unit, self.unit = self.unit, None
+        if unit is not None:
+            await unit.commit()
+
+
+write_entry = Journal.write_entry
+
+
+@mutant("the undo is not in the intent", Journal, "write_entry")
+async def undo_not_in_intent(self: Journal, unit: Unit, saga: str, step: int, entry: Entry) -> None:
+    asked = replace(entry, undo=None, undo_arguments=None) if entry.status == "asked" else entry
+    await write_entry(self, unit, saga, step, asked)
+
+
+@mutant("the inbox row is not in the command's transaction", Command, "ask")
+async def inbox_apart(self: Command, arguments: Any, *, key: str | None = None, undoes: str | None = None) -> Any:
+    if key is None:
+        return await transact(self.store, self.module, lambda unit: self.body(arguments))
+    call = Keyed.of(self.name, self.method, arguments, key, undoes)
+    found = await self.inbox.look(key)
+    if found is not None:
+        found.check(call)
+        return (found.final or DONE).give(self.method, self.name)
+    if await transact(self.store, self.module, lambda unit: self.inbox.undoing(unit, call)):
+        answer = await transact(self.store, self.module, lambda unit: self.guarded(unit, arguments))
+    else:
+        answer = DONE
+    await transact(self.store, self.module, lambda unit: self.inbox.write(unit, call, answer))
+    return answer.give(self.method, self.name)
+
+
+@mutant("an effect leaves no intent", Effect, "attempt")
+async def no_intent(self: Effect, call: Keyed, arguments: Any, now: Any) -> Answer:
+    found = await self.inbox.look(call.key)
+    if found is not None and found.final is not None:
+        return found.final
+    if not await transact(self.store, self.module, lambda unit: self.inbox.undoing(unit, call)):
+        answer = DONE
+    else:
+        answer = await self.outside(call, arguments, now)
+    await transact(self.store, self.module, lambda unit: self.inbox.write(unit, call, answer))
+    return answer
+
+
+effect_outside = Effect.outside
+tries = itertools.count(1)
+
+
+@mutant("an effect has a fresh key on each try", Effect, "outside")
+async def fresh_key(self: Effect, call: Keyed, arguments: Any, now: Any) -> Answer:
+    return await effect_outside(self, replace(call, key=f"{call.key}#{next(tries)}"), arguments, now)
+
+
+@mutant("a step is asked before its intent is durable", Run, "flush")
+async def no_flush(self: Run) -> None:
+    pass
+
+
+@mutant("a merged fault rolls all back instead of undoing", Run, "backward")
+async def rolled_back(self: Run) -> Answer:
+    if self.unit is not None:
+        await self.unit.rollback()
+        self.unit = None
+    assert self.record.cause is not None
+    await self.finish(self.record.cause.status, self.record.cause)
+    return self.record.cause
+
+
+write = Journal.write
+
+
+@mutant("that it undoes is not remembered", Journal, "write")
+async def undoing_forgotten(self: Journal, unit: Unit, record: Any, final: Any) -> None:
+    state = record.state
+    if state == "undoing":
+        record.state = "running"
+    try:
+        await write(self, unit, record, final)
+    finally:
+        record.state = state
+
+
+@mutant("a unit is answered before it is durable", SQLiteUnit, "commit")
+async def answered_early(self: SQLiteUnit) -> None:
+    state, self.state = self.state, "ended"
+    if self.timer is not None:
+        self.timer.cancel()
+    if state == "holding":
+        self.writer.give(keep=True)
+
+
+@mutant("an abandoned saga is not picked up", Journal, "abandoned")
+async def not_picked_up(self: Journal, mine: set[str]) -> list[tuple[str, int]]:
+    return []
