@@ -180,7 +180,9 @@ async def test_a_drain_stops_what_does_not_finish_in_time(tmp_path: Path, caplog
     await link.close()
 
 
-async def test_a_server_that_accepts_and_says_nothing_means_not_run_by_the_deadline(tmp_path: Path) -> None:
+async def test_a_server_that_accepts_and_says_nothing_means_not_run_by_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -189,6 +191,11 @@ async def test_a_server_that_accepts_and_says_nothing_means_not_run_by_the_deadl
     link = link_to(f"unix:{tmp_path}/s.sock")
     with pytest.raises(NotRun, match="took no request before the deadline"):
         await link.send(Request("shop.echo", b"", timeout=0.1))
+    await link.close()
+    monkeypatch.setattr("craton.calls.links.rpc.link.CONNECT_SECONDS", 0.1)
+    link = link_to(f"unix:{tmp_path}/s.sock")
+    with pytest.raises(NotRun, match=r"s\.sock cannot be reached \(it does not answer\)"):
+        await link.send(Request("shop.echo", b""))
     await link.close()
     stalled.close()
 

@@ -122,7 +122,7 @@ class Replica:
         except (OSError, TimeoutError, Untaken) as error:
             if self.connection:
                 self.connection.transport.abort()
-            return self.set_aside(f"{self.address} cannot be reached ({error or 'it does not answer'})")
+            return self.set_aside(f"{self.address} cannot be reached ({str(error) or 'it does not answer'})")
         except asyncio.CancelledError:  # by `close`, which must not cancel the callers that wait for this
             return "the link was closed"
         finally:
