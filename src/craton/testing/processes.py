@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +16,7 @@ from craton.run.databases import migrate_all
 from craton.run.folder import Folder
 from craton.run.plan import Plan
 from craton.run.process import Process
-from craton.run.supervisor import Options, plan_of, running, set_up
+from craton.run.supervisor import Options, first_of, plan_of, running, set_up
 from craton.testing.start import Running
 from craton.topology import GATEWAY
 
@@ -39,25 +38,32 @@ class Processes(Running):
 
 @asynccontextmanager
 async def start_processes(
-    package: str, *, topology: str, database: str | None, data: Path | None, show: bool = False
+    package: str, *, topology: str, database: str | None, data: Path | None, say: Say | None = None
 ) -> AsyncIterator[Processes]:
-    """Run the application of a package ("apps.store"), its companions and its set-up included. `show` prints what the
-    processes say. For the rest see `start`.
+    """Run the application of a package ("apps.store"), its companions and its set-up included. `say` is given every
+    line of every process, with the process's name. For the rest see `start`.
     """
-    say: Say = print_line if show else drop_line
+    say = say or drop_line
     options = Options(package=package, topology=topology, port=0, data=data, database=database)
-    async with AsyncExitStack() as stack:
-        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
-        folder = stack.enter_context(Folder(data or sockets / "data"))
-        plan = plan_of(options, folder, sockets=sockets)
-        await migrate_all(plan.application, plan.topology, plan.databases())
-        children: dict[str, Child] = {}
-        for stage in plan.stages():
-            children |= {child.name: child for child in await stack.enter_async_context(running(stage, say))}
-        await set_up(plan, say)
-        processes = Processes(plan, children)
-        processes.processes["gateway"] = await stack.enter_async_context(door_of(plan))
-        yield processes
+    try:
+        async with AsyncExitStack() as stack:
+            sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
+            folder = stack.enter_context(Folder(data or sockets / "data"))
+            yield await begin(plan_of(options, folder, sockets=sockets), stack, say)
+    except BaseExceptionGroup as errors:  # of the tasks that keep the processes running: the test's own error is in it
+        raise first_of(errors) from None
+
+
+async def begin(plan: Plan, stack: AsyncExitStack, say: Say) -> Processes:
+    """Start everything, in order."""
+    await migrate_all(plan.application, plan.topology, plan.databases())
+    children: dict[str, Child] = {}
+    for stage in plan.stages():
+        children |= {child.name: child for child in await stack.enter_async_context(running(stage, say))}
+    await set_up(plan, say)
+    processes = Processes(plan, children)
+    processes.processes["gateway"] = await stack.enter_async_context(door_of(plan))
+    return processes
 
 
 def door_of(plan: Plan) -> Process:
@@ -82,7 +88,3 @@ def links_of(plan: Plan) -> Callable[[str], Link]:
 def drop_line(name: str, line: str) -> None:
     """Where the processes' lines go when nobody wants them."""
 
-
-def print_line(name: str, line: str) -> None:
-    """Where they go when a test wants to see them."""
-    sys.stderr.write(f"{name} | {line}\n")

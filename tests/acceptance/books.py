@@ -1,0 +1,102 @@
+"""The books: all that the store and the payment provider have written down, read from their databases directly."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+
+from craton.testing.processes import Processes
+
+Row = dict[str, Any]
+TABLES = {
+    "orders": ("orders", "lines", "history"),
+    "payments": ("payments", "refunds"),
+    "inventory": ("stock", "reservations", "lines", "movements"),
+    "carts": ("carts", "lines"),
+}
+OWN = ("saga", "journal", "inbox", "outbox")
+"""The framework's tables, which every module has."""
+ENDED = ("done", "fault", "failed")
+
+
+@dataclass(frozen=True)
+class Books:
+    """Rows by table ("orders_orders"), and what the provider says: its payments, and its ledger."""
+
+    tables: dict[str, list[Row]]
+    intents: list[Row]
+    ledger: list[Row]
+
+    def __getitem__(self, table: str) -> list[Row]:
+        """The rows of a table."""
+        return self.tables[table]
+
+    def of(self, kind: str) -> list[Row]:
+        """The rows of one of the framework's tables, of all modules, each with its module."""
+        found = [(name.rpartition("_")[0], rows) for name, rows in self.tables.items() if name.endswith(f"_{kind}")]
+        return [{**row, "module": module} for module, rows in found for row in rows]
+
+    def once_paid(self) -> set[str]:
+        """The orders that were paid at some time."""
+        return {row["order_id"] for row in self["orders_history"] if row["status"] == "paid"}
+
+    def by_order(self, table: str) -> dict[str, list[Row]]:
+        """The rows of a table by their order."""
+        return grouped(self[table], "id" if table == "orders_orders" else "order_id")
+
+
+def grouped(rows: Sequence[Row], column: str) -> dict[str, list[Row]]:
+    """Rows by what stands in a column."""
+    found = defaultdict[str, list[Row]](list)
+    for row in rows:
+        found[row[column]].append(row)
+    return found
+
+
+async def read_books(processes: Processes) -> Books:
+    """Everything that is written down now."""
+    tables: dict[str, list[Row]] = {}
+    for service in processes.topology.services:
+        names = {f"{m}_{t}": m for m in service.modules for t in (*TABLES.get(m, ()), *OWN)}
+        tables |= await read_tables(processes.plan.databases()[service.name], names)
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60) as http:
+        said = (await http.get(f"{provider_url(processes)}/books")).json()
+    return Books(tables, said["intents"], said["ledger"])
+
+
+def provider_url(processes: Processes) -> str:
+    """Where the simulated payment provider answers."""
+    return f"http://127.0.0.1:{processes.plan.ports['provider']}"
+
+
+async def read_tables(url: str, names: dict[str, str]) -> dict[str, list[Row]]:
+    """Whole tables of one database; `names` tells whose each is."""
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=10)) as file:
+            file.row_factory = sqlite3.Row
+            return {name: [dict(row) for row in file.execute(f"SELECT * FROM {name}")] for name in names}
+    connection = await asyncpg.connect(url)
+    try:
+        return {
+            name: [dict(row) for row in await connection.fetch(f'SELECT * FROM "{module}"."{name}"')]
+            for name, module in names.items()
+        }
+    finally:
+        await connection.close()
+
+
+async def unfinished(processes: Processes) -> int:
+    """How many sagas have neither ended nor been parked."""
+    count = 0
+    for service in processes.topology.services:
+        sagas = {f"{module}_saga": module for module in service.modules}
+        found = await read_tables(processes.plan.databases()[service.name], sagas)
+        count += sum(row["state"] in ("running", "undoing") for rows in found.values() for row in rows)
+    return count
