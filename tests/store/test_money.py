@@ -51,8 +51,8 @@ async def watched(shop: Shop) -> AsyncIterator[None]:
 async def test_charges_whose_answers_were_lost_are_found_and_not_repeated(shop: Shop) -> None:
     people = await shop.buyers(len(TROUBLED), await shop.product())
     async with watched(shop):
-        work = [person.buy(cart, f"pm_card_{trouble}") for (person, cart), trouble in zip(people, TROUBLED, strict=True)]
-        orders = await asyncio.gather(*work)
+        cards = [f"pm_card_{trouble}" for trouble in TROUBLED]
+        orders = await asyncio.gather(*(p.buy(cart, card) for (p, cart), card in zip(people, cards, strict=True)))
     assert {order.status for order in orders} == {"paid"}
     for order in orders:
         [entry] = await shop.bank.entries(order.id)
