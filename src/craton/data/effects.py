@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -21,8 +22,10 @@ from craton.sources import Ids
 from craton.values import Fault
 
 log = logging.getLogger("craton.effects")
-LEASE = 30.0
-"""Seconds that one attempt may take, and after which another process may make the next."""
+LONGEST = 30.0
+"""Seconds that one attempt may take."""
+MARGIN = 5.0
+"""Seconds that it has after its deadline to write its result; then another process may make the next."""
 
 
 class Effect:
@@ -74,24 +77,26 @@ class Effect:
 
     async def attempt(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
         """Intent, call, result."""
+        latest = asyncio.get_running_loop().time() + LONGEST
+        deadline = min(now.deadline or latest, latest)
         CONTEXT.set(Context(caller=now.caller, trace=now.trace, kind="effect"))
         if call.undoes is not None:
             await self.settle(call.undoes)
-        answer = await transact(self.store, self.module, lambda unit: self.claim(unit, call))
+        answer = await transact(self.store, self.module, lambda unit: self.claim(unit, call, deadline))
         if answer is not None:
             return answer
         try:
-            answer = await self.outside(call, arguments, now)
+            answer = await self.outside(call, arguments, deadline)
         except BaseException:
             await asyncio.shield(transact(self.store, self.module, lambda unit: self.release(unit, call)))
             raise
-        await transact(self.store, self.module, lambda unit: self.record(unit, call, answer))
-        return answer
+        return await transact(self.store, self.module, lambda unit: self.record(unit, call, answer))
 
-    async def claim(self, unit: Unit, call: Keyed) -> Answer | None:
+    async def claim(self, unit: Unit, call: Keyed, deadline: float) -> Answer | None:
         """The stored answer; or None, and the intent is written."""
         found = await self.inbox.look(call.key)
-        mine: dict[str, Any] = dict(owner=self.owner, lease_until=self.store.moment + LEASE)
+        seconds = deadline - asyncio.get_running_loop().time() + MARGIN
+        mine: dict[str, Any] = dict(owner=self.owner, lease_until=self.store.moment + seconds)
         if found is None:
             if not await self.inbox.undoing(unit, call):
                 await self.inbox.write(unit, call, DONE)
@@ -110,14 +115,9 @@ class Effect:
         mine = or_(row.owner.is_(None), row.owner == self.owner, row.lease_until < self.store.moment)
         return true() if self.store.exclusive else mine
 
-    async def outside(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
+    async def outside(self, call: Keyed, arguments: msgspec.Struct, deadline: float) -> Answer:
         """The body, outside any transaction, within the lease."""
-        loop = asyncio.get_running_loop()
-        deadline = min(now.deadline or loop.time() + LEASE, loop.time() + LEASE)
-        CONTEXT.set(Context(
-            caller=now.caller, key=call.key, deadline=deadline, trace=now.trace, kind="effect",
-            inner=Counter(),
-        ))
+        CONTEXT.set(replace(CONTEXT.get(), key=call.key, deadline=deadline, inner=Counter()))
         try:
             async with asyncio.timeout_at(deadline):
                 return answer_of(await self.body(arguments), None)
@@ -128,9 +128,12 @@ class Effect:
         except TimeoutError as error:
             raise OutcomeUnknown(f"{self.name}: the outside world did not answer in time.") from error
 
-    async def record(self, unit: Unit, call: Keyed, answer: Answer) -> None:
-        """The result row."""
-        await self.inbox.finish(unit, call, answer)
+    async def record(self, unit: Unit, call: Keyed, answer: Answer) -> Answer:
+        """The result row; or the answer of another process, which was faster when this one overran its lease."""
+        if await self.inbox.finish(unit, call, answer):
+            return answer
+        found = await self.inbox.look(call.key)
+        return answer if found is None else found.final or answer
 
     async def release(self, unit: Unit, call: Keyed) -> None:
         """Let the next attempt start at once."""

@@ -95,9 +95,9 @@ class Taken(Conflict):
 class Inbox:
     """The inbox of one module.
 
-    It is looked at outside any unit, and written by INSERT ... ON CONFLICT: in a SERIALIZABLE transaction of PostgreSQL,
-    to search a small index means to conflict with everyone who adds to it. What is final never changes, so that what was
-    found outside holds; what was not found may have come meanwhile, and then the insert finds it (Taken).
+    It is looked at outside any unit, and written by INSERT ... ON CONFLICT: in a SERIALIZABLE transaction of
+    PostgreSQL, to search a small index means to conflict with everyone who adds to it. What is final never changes, so
+    that what was found outside holds; what was not found may have come meanwhile, and then the insert finds it (Taken).
     """
 
     def __init__(self, store: Store, module: str) -> None:
@@ -132,10 +132,10 @@ class Inbox:
         )
         return bool((await unit.execute(self.module, statement)).rowcount)
 
-    async def finish(self, unit: Unit, call: Keyed, answer: Answer) -> None:
-        """The final answer, in a row that is running."""
+    async def finish(self, unit: Unit, call: Keyed, answer: Answer) -> bool:
+        """The final answer, in a row that is running; False where it has one already."""
         values: dict[str, Any] = dict(status=answer.status, answer=answer.body, type=answer.type, lease_until=None)
-        await self.change(unit, call, **values)
+        return await self.change(unit, call, **values)
 
     async def undoing(self, unit: Unit, call: Keyed) -> bool:
         """Whether an undo has something to undo. Where the original never came, a tombstone keeps it away for ever."""
