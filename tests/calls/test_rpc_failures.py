@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,24 @@ async def test_a_server_that_is_not_there_means_not_run_at_once(tmp_path: Path) 
     with pytest.raises(NotRun, match=r"shop.echo was not called: unix:.*none.sock cannot be reached"):
         await link.send(Request("shop.echo", b"", timeout=30))
     await link.close()
+
+
+def test_a_server_that_is_not_there_leaves_nothing_behind_in_uvloop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HELLO_SECONDS", 0.01)
+    errors = list[object]()
+
+    async def ask() -> None:  # services run in uvloop, which makes the connection's object before it connects
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+        link = link_to(f"unix:{tmp_path}/none.sock")
+        with pytest.raises(NotRun):
+            await link.send(Request("shop.echo", b"", timeout=30))
+        await asyncio.sleep(0.05)
+        await link.close()
+
+    uvloop.run(ask())
+    assert not errors
 
 
 async def test_a_server_that_is_killed_in_mid_call_means_outcome_unknown_and_then_not_run(tmp_path: Path) -> None:

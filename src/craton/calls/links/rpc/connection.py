@@ -23,11 +23,11 @@ class Connection(asyncio.Protocol):
         self.reader = FrameReader(limit=min(limit, HELLO_LIMIT))
         self.ended: asyncio.Future[None] = self.loop.create_future()
         self.greeted = False
-        self.hurry = self.loop.call_later(HELLO_SECONDS, self.unheard)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The event loop has the connection."""
+        """The event loop has the connection. (uvloop makes this object before that, even if none comes of it.)"""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, and does not say so
+        self.hurry = self.loop.call_later(HELLO_SECONDS, self.unheard)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. What cannot be read ends the connection, in one line of the log."""
