@@ -130,8 +130,15 @@ class Journal:
             id, call, row["keyed"], row["caller"], caller.subject, row["state"], cause, row["fence"], True, entries
         )
 
+    async def check(self, record: Record) -> Record | None:
+        """What is stored of a saga; LeaseLost where the fence has moved on."""
+        stored = await self.read(record.id)
+        if stored is not None and stored.fence != record.fence:
+            raise LeaseLost(record.id)
+        return stored
+
     async def abandoned(self, mine: set[str]) -> list[tuple[str, int]]:
-        """Sagas that nobody runs, with their fences: they broke off here, their leases ran out, or nobody else could."""
+        """Sagas that nobody runs, with their fences: they broke off here, or whoever had them is past the lease."""
         s = self.saga
         query = select(s.c.id, s.c.fence).where(s.c.state.in_(OPEN))
         if not self.store.exclusive:

@@ -18,7 +18,7 @@ from craton.data.inbox import Answer, Taken, answer_of
 from craton.data.store import ALONE, Conflict, Store, Unit
 from craton.errors import CallError, Failed, Misuse, NotRun, OutcomeUnknown, ReplayDiffers
 from craton.sagas.asking import Asking
-from craton.sagas.journal import Answered, Entry, Journal, LeaseLost, Record
+from craton.sagas.journal import Answered, Entry, Journal, Record
 from craton.sagas.saga import Bound
 from craton.values import Fault
 
@@ -63,10 +63,8 @@ class Run:
 
     async def reload(self) -> None:
         """Forget what was not committed."""
-        stored = await self.journal.read(self.record.id)
+        stored = await self.journal.check(self.record)
         if stored is not None:
-            if stored.fence != self.record.fence:
-                raise LeaseLost(self.record.id)
             if stored.state not in ("running", "undoing"):
                 raise Answered(self.record.id)
             self.record = stored
@@ -252,7 +250,7 @@ class Run:
             value = await self.body_of(endpoint, call.arguments, unit, f"{self.record.id}:{step}")
             answer = answer_of(value, None)
         except Exception as error:
-            answer = self.refusal(endpoint, error)
+            answer = await self.refusal(endpoint, error)
             await unit.rollback_to(f"step{step}")
         await unit.release(f"step{step}")
         entry.status, entry.answer, entry.type = answer.status, answer.body, answer.type
@@ -266,12 +264,14 @@ class Run:
         with context(kind=endpoint.method.kind, key=key, given=None, inner=None, unit=unit, run=None):
             return await endpoint.body(arguments)
 
-    def refusal(self, endpoint: Endpoint, error: Exception) -> Answer:
-        """The answer that an error of a merged step makes; Conflict where the step may succeed when it is run again."""
+    async def refusal(self, endpoint: Endpoint, error: Exception) -> Answer:
+        """The answer that an error of a merged step makes; Conflict where the step may succeed when it is run again,
+        LeaseLost where it broke because another process has done it already."""
         if isinstance(error, Fault) and type(error) in endpoint.method.raises:
             return answer_of(None, error)
         if isinstance(error, CallError) and not isinstance(error, FINAL):
             raise Conflict(str(error)) from error
+        await self.journal.check(self.record)
         log.error("%s failed in saga %s", endpoint.name, self.record.id, exc_info=error)
         return Answer("failed", type=f"{type(error).__name__}: {error}")
 
@@ -323,7 +323,7 @@ class Run:
         try:
             await self.body_of(undo.endpoint, undo.arguments, unit, f"{self.record.id}:{step}:undo")
         except Exception as error:
-            answer = self.refusal(undo.endpoint, error)
+            answer = await self.refusal(undo.endpoint, error)
             await unit.rollback_to(f"undo{step}")
             await unit.release(f"undo{step}")
             answer.give(undo.endpoint.method, undo.endpoint.name)
