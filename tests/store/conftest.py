@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -36,7 +37,7 @@ async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     structure: Structure = request.param
     database = None
     if structure.engine == "postgresql":
-        database = f"{request.getfixturevalue('postgresql')}/store_{structure.topology}"
+        database = f"{request.getfixturevalue('postgresql')}/store_{secrets.token_hex(4)}"
     with quick_folder() as folder, simulated(folder / "provider") as provider:
         async with open_shop(structure, provider=provider.url, data=folder, database=database) as shop:
             await shop.bank.control(duplicate=0.2, reorder=0.2, withhold=3.0)
