@@ -142,7 +142,7 @@ class KeyReused(NotRun):
 
     def __init__(self, method: str) -> None:
         self.method = method
-        super().__init__(f"{method}: this idempotency key was used for another request; use a new key for a new request.")
+        super().__init__(f"{method}: this idempotency key was used for another request; a new request needs a new key.")
 
 
 class Withdrawn(NotRun):
@@ -162,7 +162,8 @@ class StillRunning(OutcomeUnknown):
 
     def __init__(self, method: str, saga: str | None = None) -> None:
         self.method, self.saga = method, saga
-        super().__init__(f"{method} is still running" + (f" as saga {saga}" if saga else "") + ": ask again under the same key.")
+        what = f"{method} is still running" + (f" as saga {saga}" if saga else "")
+        super().__init__(f"{what}: ask again under the same key.")
 
 
 class Failed(CallError):
