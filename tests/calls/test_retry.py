@@ -61,8 +61,9 @@ async def test_nothing_is_asked_again_when_the_deadline_would_have_passed() -> N
 
 
 async def test_what_broke_is_not_asked_again() -> None:
+    link = Flickering(Failed("lights.lit", "a bug"), times=1)
     with pytest.raises(Failed):
-        await lights(link := Flickering(Failed("lights.lit", "a bug"), times=1)).lit()
+        await lights(link).lit()
     assert link.asked == 1
 
 
