@@ -103,6 +103,8 @@ class PostgreSQLStore:
             told = self.meaning(error, connection, module or "")
             if told is error:
                 raise
+            if isinstance(told, Conflict):
+                connection.driver.terminate()
             raise told from error
         finally:
             await self.readers.release(connection)

@@ -21,8 +21,12 @@ from craton.errors import ForeignTable, NotRun, QueryWrote, SettingsError
 Guard = Callable[[str], None]
 """Sees each statement's text before it is sent, and raises where it may not be."""
 
-AWAY = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
-"""What a connection raises that has ended, or that could not be made."""
+AWAY = (
+    OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
+"""What a connection raises that has ended, or that could not be made. (InternalClientError: the server has ended it
+while this process was stopped, and its last words are still unread.)"""
 CONFLICTS = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, and a lock that was not given in time."""
 READ_ONLY, DENIED, NO_TABLE, NO_DATABASE = "25006", "42501", "42P01", "3D000"

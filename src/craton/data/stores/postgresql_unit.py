@@ -191,10 +191,11 @@ class PostgreSQLUnit:
                 if tag != command:
                     raise Conflict(f"PostgreSQL answered {tag}")
             except Exception as error:
+                if command == "ROLLBACK" or isinstance(error, AWAY):
+                    connection.driver.terminate()
                 if command == "COMMIT":
                     self.failed = self.unfinished(error, sent=sent)
                     raise self.failed from error
-                connection.driver.terminate()
             finally:
                 connection.module = None
                 await self.store.writers.release(connection)
