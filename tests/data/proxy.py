@@ -13,12 +13,13 @@ Cut = Literal["before", "after"]
 
 
 class Proxy:
-    """Forwards bytes. With `cut` set, the next COMMIT is lost before the server sees it, or its reply after."""
+    """Forwards bytes. With `cut` set, the next COMMIT is lost before the server sees it, or its reply after; the next
+    but so many that `spare` says."""
 
     def __init__(self, url: str) -> None:
         self.target: URL = make_url(url)
         self.cut: Cut | None = None
-        self.cuts = 0
+        self.cuts = self.spare = 0
 
     async def __aenter__(self) -> Self:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, family=socket.AF_INET)
@@ -38,7 +39,9 @@ class Proxy:
         back = asyncio.ensure_future(self.forward(up, writer))
         try:
             while data := await reader.read(65536):
-                cut = self.cut if b"COMMIT" in data else None
+                commits = b"COMMIT" in data
+                cut = self.cut if commits and not self.spare else None
+                self.spare -= bool(commits and self.spare)
                 if cut is not None:
                     self.cut, self.cuts = None, self.cuts + 1
                     back.cancel()

@@ -29,6 +29,10 @@ class Parked(Exception):
     """The saga waits for a person: it can neither go on nor go back."""
 
 
+class Untold(BaseException):
+    """The database did not say whether it took a saga that has no key and no journal, where that could be seen."""
+
+
 class Run:
     """One saga in this process. What it has not committed yet is lost with it, and then has not happened."""
 
@@ -54,10 +58,12 @@ class Run:
                 return await self.attempt()
             except Taken as taken:
                 raise Answered(self.record.id) from taken
+            except Untold as untold:
+                raise OutcomeUnknown(str(untold)) from untold
             except Conflict as conflict:
                 self.conflicts = max(self.conflicts + 1, ALONE if conflict.alone else 0)
                 if not self.record.stored and self.conflicts > 3:
-                    raise NotRun(f"{self.record.call.name}: others kept changing its data: ask again.") from conflict
+                    raise NotRun(f"{self.record.call.name}: not taken ({conflict}): ask again.") from conflict
                 await asyncio.sleep(backoff.pause())
                 await self.reload()
 
@@ -98,13 +104,13 @@ class Run:
         """Run the body, from its start: steps that are in the journal answer from it."""
         try:
             result = await self.body(codec.decode_arguments(self.method, self.record.call.arguments))
+            answer = answer_of(result, None)
+            await self.finish("done", answer)
+            return answer
         except Parked:
             raise
         except Exception as error:
             return await self.fail(error)
-        answer = answer_of(result, None)
-        await self.finish("done", answer)
-        return answer
 
     async def fail(self, error: Exception) -> Answer:
         """Take back what was done; after the pivot there is no way back, and a person must look."""
@@ -159,16 +165,21 @@ class Run:
             await self.commit(None)
 
     async def commit(self, final: Answer | None) -> None:
-        """Commit the open transaction, with the journal where one is needed."""
-        unit = await self.window()
-        await self.journal.write(unit, self.record, final)
-        self.unit = None
+        """Commit the open transaction, with the journal where one is needed. Where the database is away, or does not
+        say whether it took it, the saga goes on from what it has taken."""
         try:
+            unit = await self.window()
+            await self.journal.write(unit, self.record, final)
+            self.unit = None
             await unit.commit()
-        except OutcomeUnknown as error:
-            if not self.record.keyed and not self.record.stored:
-                raise
-            raise Conflict("COMMIT was not answered") from error  # the journal, or the key, will tell
+        except CallError as error:
+            if isinstance(error, OutcomeUnknown) and not self.record.keyed and not self.record.stored:
+                raise Untold(str(error)) from error
+            raise Conflict(str(error)) from error  # the journal, or the key, will tell
+        except Exception as error:  # such as a deferred constraint: nothing of this transaction has happened
+            await self.drop(error)
+            await self.reload()
+            raise
         self.record.stored = self.record.stored or final is None
         self.record.dirty.clear()
         self.conflicts = 0
