@@ -25,6 +25,8 @@ from tests.acceptance.wishes import draw
 
 SCARCE, LEFT = 3, 12
 """How many products there is too little of, and how much there is of each."""
+UNDER_WAY = 20
+"""Sagas under way when a process is stopped for a while."""
 TROUBLE = {
     "rates": {
         "timeout_after": 0.01, "disconnect_after": 0.03, "disconnect_before": 0.02, "unavailable": 0.03, "slow": 0.03,
@@ -158,9 +160,12 @@ class Play:
         """All buy at once, while one process after the other is killed, until all is quiet."""
         setting = self.setting
         self.outcome.storm = storm = Storm(processes, random.Random(setting.seed), every=setting.every)
+        buying = asyncio.ensure_future(asyncio.gather(*(self.visit(customer.buy()) for customer in self.customers)))
+        if setting.freeze:
+            while await unfinished(processes) < UNDER_WAY:  # noqa: ASYNC110  # it is other processes that begin them
+                await asyncio.sleep(0.1)
         frozen = setting.freeze and storm.freeze(setting.freeze, seconds=setting.storm)
         raging = asyncio.create_task(frozen or storm.rage())
-        buying = asyncio.ensure_future(asyncio.gather(*(self.visit(customer.buy()) for customer in self.customers)))
         try:
             async with asyncio.timeout(setting.storm):
                 await asyncio.shield(buying)
