@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,7 @@ from craton import (
 )
 from craton.edge.rest import edge
 from craton.edge.server import serve_http
+from craton.run.process import Process
 from craton.testing.start import SECRET, Running, calling, start, user
 from tests.store.audit import audit, unrest
 
@@ -187,12 +188,13 @@ class Shop:
         self.admin = Person(self, ADMIN)
         self.edge = edge(running.door, self.tokens)
         self.faults = set[str]()
-        self.reconnect()
+        self.connect(running)
 
-    def reconnect(self) -> None:
-        """Hold the modules as they are now: a service that was opened again is another object."""
-        get = self.running.get
-        self.catalog, self.inventory, self.carts, self.orders = get(Catalog), get(Inventory), get(Carts), get(Orders)
+    def connect(self, to: Running | Process) -> None:
+        """Call the modules as they are now: a service that was opened again is another object, unless it is called from
+        outside, through the door."""
+        self.catalog, self.inventory = to.get(Catalog), to.get(Inventory)
+        self.carts, self.orders = to.get(Carts), to.get(Orders)
 
     def customer(self) -> Person:
         """Somebody new, with an account."""
@@ -254,14 +256,14 @@ def environ_of(provider: str) -> dict[str, str]:
 @asynccontextmanager
 async def open_shop(
     structure: Structure, *, provider: str, data: Path, database: str | None = None, application: Application = store,
-    settings: Mapping[str, str] | None = None,
+    clock: MovableClock | None = None,
 ) -> AsyncIterator[Shop]:
     """Run the store, served over HTTP for the provider's webhooks."""
-    clock = MovableClock()
+    clock = clock or MovableClock()
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(start(
             application, topology=structure.topology, link=structure.link, database=database, data=data, clock=clock,
-            environ={**environ_of(provider), **(settings or {})},
+            environ=environ_of(provider),
         ))
         bank = Bank(provider)
         stack.push_async_callback(bank.http.aclose)

@@ -150,7 +150,7 @@ async def test_a_charge_that_was_not_written_down_survives_the_stop_of_a_service
     await shop.running.close(home)
     await asyncio.sleep(0.1)
     await shop.running.open(home)
-    shop.reconnect()
+    shop.connect(shop.running)
     order = await ann.buy(cart, LATE, key=cart.id)
     assert order.status == "paid" and (await ann.ask(shop.orders.mine)).items == (order,)
     [entry] = await shop.bank.entries(order.id)
@@ -167,7 +167,7 @@ async def test_nothing_is_charged_for_an_order_whose_store_was_away(shop: Shop) 
     with calling(caller=ann.caller, key="nobody-home", timeout=0.3), pytest.raises(NotRun):
         await shop.orders.checkout(cart.id, cart.version, "pm_card_visa", EMAIL, ADDRESS)
     await shop.running.open(home)
-    shop.reconnect()
+    shop.connect(shop.running)
     assert (await ann.ask(shop.orders.mine)).items == ()
     assert (await ann.buy(await ann.ask(shop.carts.mine))).status == "paid"
     await shop.check()

@@ -80,7 +80,7 @@ async def test_it_forgets_a_charge_when_it_stops_before_writing_it_down(shop: Sh
     await shop.running.close(home)
     await buying
     await shop.running.open(home)
-    shop.reconnect()
+    shop.connect(shop.running)
 
     async def charged_twice() -> bool:
         return "S2" in await broken(shop, quiet=False)
