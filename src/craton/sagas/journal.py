@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import or_, select, tuple_, update
+from sqlalchemy import and_, or_, select, tuple_, update
 
 from craton.calls import codec
 from craton.calls.context import Caller
@@ -53,6 +53,7 @@ class Record:
     subject: str = ""
     state: str = "running"
     cause: Answer | None = None
+    owner: str = ""
     fence: int = 1
     stored: bool = False
     entries: dict[int, Entry] = field(default_factory=dict)
@@ -94,8 +95,9 @@ class Journal:
             id=record.id, keyed=record.keyed, method=record.call.name, arguments=record.call.arguments,
             caller=record.caller, owner=self.owner, fence=record.fence, attempts=1, created=now,
         )
+        mine = and_(t.c.owner == self.owner, t.c.fence == record.fence)
         statement = self.store.insert(t).values(**row, **changing).on_conflict_do_update(
-            index_elements=["id"], set_=changing, where=t.c.fence == record.fence
+            index_elements=["id"], set_=changing, where=mine
         )
         if not (await unit.execute(self.module, statement)).rowcount:
             raise LeaseLost(record.id)
@@ -127,13 +129,14 @@ class Journal:
         caller = codec.decode(Caller, row["caller"])
         call = Keyed(row["method"], id, row["arguments"], codec.fingerprint(row["method"], row["arguments"]))
         return Record(
-            id, call, row["keyed"], row["caller"], caller.subject, row["state"], cause, row["fence"], True, entries
+            id, call, row["keyed"], row["caller"], subject=caller.subject, state=row["state"], cause=cause,
+            owner=row["owner"], fence=row["fence"], stored=True, entries=entries,
         )
 
     async def check(self, record: Record) -> Record | None:
-        """What is stored of a saga; LeaseLost where the fence has moved on."""
+        """What is stored of a saga that runs here; LeaseLost where another process has it, or began it first."""
         stored = await self.read(record.id)
-        if stored is not None and stored.fence != record.fence:
+        if stored is not None and (stored.owner, stored.fence) != (self.owner, record.fence):
             raise LeaseLost(record.id)
         return stored
 

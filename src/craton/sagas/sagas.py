@@ -88,8 +88,9 @@ class Sagas:
             log.error("saga %s broke off, and is tried again", id, exc_info=error)
 
     async def adopt(self) -> None:
-        """Take over what nobody runs, all of it in one transaction."""
-        if found := await self.journal.abandoned(set(self.ongoing)):
+        """Take over what nobody runs, all of it in one transaction. What was begun here meanwhile is no part of it."""
+        found = await self.journal.abandoned(set(self.ongoing))
+        if found := [(id, fence) for id, fence in found if id not in self.ongoing]:
             claimed = await transact(self.store, self.module, lambda unit: self.journal.claim(unit, found))
             await asyncio.gather(*(self.take_up(id) for id in claimed))
 
