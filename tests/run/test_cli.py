@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,17 +27,12 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_help_is_quick_and_names_every_command() -> None:
-    def ask() -> tuple[float, str]:
-        began = time.perf_counter()
-        shown = subprocess.run([sys.executable, "-m", "craton", "--help"], capture_output=True, text=True, check=True)
-        return time.perf_counter() - began, shown.stdout
-
-    answers = [ask() for _ in range(5)]
-    for command in ("run", "serve", "inspect", "check", "migrate", "new", "version"):
-        assert f"\n    {command} " in answers[0][1]
+def test_help_names_every_command_and_imports_no_database() -> None:
+    command = [sys.executable, "-m", "craton", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for name in ("run", "serve", "inspect", "check", "migrate", "new", "version"):
+        assert f"\n    {name} " in shown
     assert "sqlalchemy" not in imported_by_help()
-    assert min(seconds for seconds, _ in answers) < 0.5  # 0.1 s on a quiet machine
 
 
 def imported_by_help() -> str:

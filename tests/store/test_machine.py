@@ -85,7 +85,8 @@ in_carts = st.one_of(
 buying = st.builds(Op, st.just("buy"), who, number=st.sampled_from([0, 0, 0, 1]), card=st.sampled_from(list(CARDS)))
 resuming = st.builds(Op, st.just("resume"), deal=deal)
 about_orders = st.builds(
-    Op, st.sampled_from(["cancel", "ship", "refund", "resume", "resume", "decide"]), number=st.integers(1, 10), deal=deal
+    Op, st.sampled_from(["cancel", "ship", "refund", "resume", "resume", "decide"]),
+    number=st.integers(1, 10), deal=deal,
 )
 administering = st.builds(
     Op, st.sampled_from(["price", "restock", "adjust", "expire_holds", "expire_orders", "expire_carts"]),
