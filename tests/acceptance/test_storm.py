@@ -93,7 +93,7 @@ async def test_a_replica_that_comes_back_from_the_dead_does_no_harm(
 async def test_the_audit_finds_what_a_naive_checkout_does(
     database: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    setting = Setting(1, "monolith", None, "apps.store.naive", customers=40, storm=8, patience=15)
+    setting = Setting(1, "monolith", None, "apps.store.naive", customers=40, storm=6, patience=8)
     outcome = await play(setting, tmp_path, capsys)
     found = {finding.partition(":")[0] for finding in outcome.findings}
     assert {"the_provider_agrees", "customers_paid_what_they_bought"} <= found
