@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from craton.calls.context import CONTEXT, Context
 from craton.data.commands import Command
 from craton.data.effects import Effect
 from craton.data.inbox import DONE, Answer, Inbox, Keyed
@@ -86,14 +88,15 @@ async def inbox_apart(self: Command, arguments: Any, *, key: str | None = None, 
 
 
 @mutant("an effect leaves no intent", Effect, "attempt")
-async def no_intent(self: Effect, call: Keyed, arguments: Any, now: Any) -> Answer:
+async def no_intent(self: Effect, call: Keyed, arguments: Any, now: Context) -> Answer:
+    CONTEXT.set(Context(caller=now.caller, trace=now.trace, kind="effect"))
     found = await self.inbox.look(call.key)
     if found is not None and found.final is not None:
         return found.final
     if not await transact(self.store, self.module, lambda unit: self.inbox.undoing(unit, call)):
         answer = DONE
     else:
-        answer = await self.outside(call, arguments, now)
+        answer = await self.outside(call, arguments, asyncio.get_running_loop().time() + 5)
     await transact(self.store, self.module, lambda unit: self.inbox.write(unit, call, answer))
     return answer
 
@@ -103,8 +106,8 @@ tries = itertools.count(1)
 
 
 @mutant("an effect has a fresh key on each try", Effect, "outside")
-async def fresh_key(self: Effect, call: Keyed, arguments: Any, now: Any) -> Answer:
-    return await effect_outside(self, replace(call, key=f"{call.key}#{next(tries)}"), arguments, now)
+async def fresh_key(self: Effect, call: Keyed, arguments: Any, deadline: float) -> Answer:
+    return await effect_outside(self, replace(call, key=f"{call.key}#{next(tries)}"), arguments, deadline)
 
 
 @mutant("a step is asked before its intent is durable", Run, "flush")
