@@ -161,7 +161,7 @@ async def test_the_replica_with_fewer_calls_in_flight_is_preferred(tmp_path: Pat
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-@pytest.mark.chaos  # on a busy machine a call in flight is sometimes lost with its connection; the cause is not found yet
+@pytest.mark.chaos  # on a busy machine a call in flight is sometimes lost with its connection; not explained yet
 async def test_a_drain_lets_running_calls_finish_and_sends_new_ones_elsewhere(tmp_path: Path) -> None:
     one, two = (RpcServer(echo, f"unix:{tmp_path}/{n}.sock", secret=SECRET) for n in (1, 2))
     async with two:
