@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import sys
@@ -13,7 +14,8 @@ from textwrap import dedent
 
 import pytest
 
-from craton.data.migrations import differences, migrate, pending, revise
+from craton.data.migrations import differences, migrate, revise
+from craton.data.schema import pending
 from craton.errors import DeclarationError, SettingsError
 from craton.module import Module
 from tests.data.books.tables import MODULES, Nothing
@@ -73,6 +75,34 @@ async def test_what_is_pending_is_applied_once(url: str) -> None:
     assert "shop: table shop_inbox" in applied
     assert await pending(url, MODULES) == []
     assert await migrate(url, MODULES) == []
+
+
+async def test_a_service_that_finds_everything_applied_loads_no_alembic(url: str) -> None:
+    await migrate(url, MODULES)
+    look = f"""
+        import asyncio, sys
+        import craton.run.serve
+        from craton.data.schema import pending
+        from tests.data.books.tables import MODULES
+        print(asyncio.run(pending({url!r}, MODULES)), *sys.modules.keys() & {{"alembic", "starlette", "uvicorn"}})
+    """
+    run = await asyncio.create_subprocess_exec(sys.executable, "-c", dedent(look), stdout=asyncio.subprocess.PIPE)
+    assert (await run.communicate())[0] == b"[]\n"
+
+
+@pytest.mark.parametrize("names", [
+    'revision, down_revision = "0002", "0001"', 'revision = "00" + "02"\ndown_revision = "0001"',
+    'revision: str = "0002"\ndown_revision: str | None = "0001"', 'revision = "0002"\ndown_revision = ("0001",)',
+])
+async def test_a_revision_is_seen_however_its_file_names_it(package: Package, url: str, names: str) -> None:
+    first = package.module(FIRST)
+    path = await revise(first, "Stock on hand")
+    assert path is not None
+    await migrate(url, [first])
+    path.with_name("0002_more.py").write_text(f"{names}\n\ndef upgrade() -> None: ...\n")
+    assert await pending(url, [first]) == ["stock: 0002"]
+    await migrate(url, [first])
+    assert await pending(url, [first]) == []
 
 
 async def test_a_look_at_what_is_pending_makes_no_file(url: str, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from craton.calls.context import context
 from craton.data.database import Database
-from craton.data.migrations import metadata_of, migrate, pending
+from craton.data.migrations import migrate
+from craton.data.schema import metadata_of, pending
 from craton.data.store import Conflict, Store, Unit, open_store, transact
 from craton.data.stores.postgresql import PostgreSQLStore
 from craton.data.tables import tables_of

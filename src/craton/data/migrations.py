@@ -1,41 +1,28 @@
-"""Migrations: Alembic for each module's tables, and the framework's own tables beside them."""
+"""Migrations: Alembic for each module's tables, and the framework's own tables beside them. No service loads this."""
 
 from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, Table, inspect
+from sqlalchemy import CheckConstraint, Connection, Table
 
-from craton.data.store import backend
+from craton.data.schema import ONE_AT_A_TIME, folder_of, metadata_of, missing, open_schema, version_table
 from craton.data.tables import tables_of
 from craton.errors import DeclarationError
-from craton.module import Module, load
+from craton.module import Module
 
 R = TypeVar("R")
-ONE_AT_A_TIME = Lock()
-"""Alembic keeps the migration in progress in a global of its own."""
-
-
-class Schema(Protocol):
-    """A database while its tables are made or looked at; no other process migrates it meanwhile."""
-
-    def run(self, module: str, work: Callable[[Connection], R]) -> R:
-        """Run `work` in one transaction, as the owner of the module's tables."""
-        ...
 
 
 async def migrate(url: str, modules: Sequence[Module]) -> list[str]:
@@ -51,30 +38,6 @@ def migrate_all(url: str, modules: Sequence[Module]) -> list[str]:
         return [line for module in modules for line in schema.run(module.name, partial(upgrade, module))]
 
 
-async def pending(url: str, modules: Sequence[Module]) -> list[str]:
-    """What `migrate` would still apply; a service with anything here is not ready."""
-    return await asyncio.to_thread(pending_all, url, modules)
-
-
-def pending_all(url: str, modules: Sequence[Module]) -> list[str]:
-    """The same, where no event loop runs."""
-    with ONE_AT_A_TIME, open_schema(url, writing=False) as schema:
-        if schema is None:
-            return [f"{module.name}: everything" for module in modules]
-        return [line for module in modules for line in schema.run(module.name, partial(missing, module))]
-
-
-def open_schema(url: str, *, writing: bool) -> AbstractContextManager[Schema | None]:
-    """The database at a URL; None where there is none yet and it is only to be looked at."""
-    if backend(url) == "sqlite":
-        from craton.data.stores.sqlite_schema import SQLiteSchema
-
-        return SQLiteSchema(url, writing=writing)
-    from craton.data.stores.postgresql_schema import PostgreSQLSchema
-
-    return PostgreSQLSchema(url, writing=writing)
-
-
 def upgrade(module: Module, connection: Connection) -> list[str]:
     """Apply what is missing."""
     found = missing(module, connection)
@@ -86,23 +49,12 @@ def upgrade(module: Module, connection: Connection) -> list[str]:
     return found
 
 
-def missing(module: Module, connection: Connection) -> list[str]:
-    """The framework's tables and the revisions that are not there."""
-    there = inspect(connection)
-    declared = () if module.migrations is not None else metadata_of(module).tables
-    tables = (*tables_of(module.name).metadata.tables, *declared)
-    own = [f"{module.name}: table {t}" for t in tables if not there.has_table(t)]
-    if module.migrations is None:
-        return own
+def unapplied(module: Module, connection: Connection) -> list[str]:
+    """The revisions that are not there."""
     scripts = ScriptDirectory.from_config(config_of(module, connection))
     current = MigrationContext.configure(connection, opts={"version_table": version_table(module)}).get_current_heads()
     revisions = list(scripts.iterate_revisions(tuple(scripts.get_heads()), current or "base"))
-    return own + [f"{module.name}: {r.revision} {r.doc}".rstrip(" .") for r in reversed(revisions)]
-
-
-def version_table(module: Module) -> str:
-    """Where Alembic notes the revision of a module's tables."""
-    return f"{module.name}_alembic"
+    return [f"{module.name}: {r.revision} {r.doc}".rstrip(" .") for r in reversed(revisions)]
 
 
 def config_of(module: Module, connection: Connection | None) -> Config:
@@ -116,27 +68,6 @@ def config_of(module: Module, connection: Connection | None) -> Config:
         connection=connection, metadata=metadata_of(module), version_table=version_table(module)
     )
     return config
-
-
-def folder_of(module: Module) -> Path:
-    """The folder that holds a module's `versions`."""
-    if module.migrations is None:
-        raise DeclarationError(f"module {module.name} has no migrations: give Module(migrations='package.migrations').")
-    parent, _, name = module.migrations.rpartition(".")
-    spec = find_spec(parent) if parent else None
-    if spec is None or not spec.submodule_search_locations:
-        raise DeclarationError(f"module {module.name}: there is no package {parent!r} to hold its migrations.")
-    return Path(next(iter(spec.submodule_search_locations))) / name
-
-
-def metadata_of(module: Module) -> MetaData:
-    """The tables that a module declares; none where it has none."""
-    if module.tables is None:
-        return MetaData()
-    found = load(module.tables, what=f"the tables of module {module.name}")
-    if not isinstance(found, MetaData):
-        raise DeclarationError(f"the tables of module {module.name}: {module.tables} is no sqlalchemy.MetaData.")
-    return found
 
 
 def check_names(modules: Iterable[Module]) -> None:

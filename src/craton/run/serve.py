@@ -8,15 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from craton.application import Application, implementations, needs_of
 from craton.calls.link import Link
 from craton.calls.links.rpc import RpcLink, RpcServer
-from craton.data.migrations import pending
-from craton.edge.authentication import Tokens
-from craton.edge.rest import edge
-from craton.edge.server import serve_http
+from craton.data.schema import pending
 from craton.errors import SettingsError
 from craton.run.environment import Environment
 from craton.run.loading import load_application
@@ -78,10 +75,18 @@ async def serve(package: str, environment: Environment, environ: Mapping[str, st
             server = RpcServer(process.handler, environment.listen, secret=environment.secret, service=service.name)
             await stack.enter_async_context(server)
         if environment.http:
-            app = edge(process, Tokens(environment.secret, application.name))
-            await stack.enter_async_context(serve_http(app, environment.http))
+            await stack.enter_async_context(edge_of(process, environment.secret, at=environment.http))
         log.info("ready")
         await asyncio.Event().wait()
+
+
+def edge_of(process: Process, secret: bytes, *, at: str) -> AbstractAsyncContextManager[int]:
+    """The edge of a process, served at an address. Who has none does not load what it needs, either."""
+    from craton.edge.authentication import Tokens
+    from craton.edge.rest import edge
+    from craton.edge.server import serve_http
+
+    return serve_http(edge(process, Tokens(secret, process.application.name)), at)
 
 
 async def migrated(application: Application, service: Service, database: str | None) -> None:
