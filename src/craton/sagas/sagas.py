@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,6 +15,7 @@ import msgspec
 from craton.calls import codec
 from craton.calls.context import CONTEXT, Caller
 from craton.calls.endpoint import Endpoint
+from craton.calls.retry import Backoff
 from craton.contract import Method
 from craton.data.inbox import Answer, Inbox, Keyed
 from craton.data.store import Store, transact
@@ -26,8 +28,10 @@ from craton.values import Value
 log = logging.getLogger("craton.sagas")
 PULSE = 0.5
 """Seconds between two looks for sagas that nobody runs."""
-MARGIN = 0.1
-"""Seconds before a deadline at which a saga that goes on says so."""
+MARGIN, LEAST, MOST = 0.1, 0.1, 1.0
+"""The part of the time until a deadline that is kept to say that a saga goes on; in seconds at least, at most."""
+LOOK, LONGEST_LOOK = 0.1, 1.0
+"""Seconds until it is looked again for the answer of a saga that another process runs; they double each time."""
 
 
 class SagaStatus(Value):
@@ -183,14 +187,15 @@ class SagaMethod:
         call = Keyed.of(self.name, self.method, arguments, id, undoes)
         if undoes is not None and not await self.has_undoing(call):
             return None
+        until, backoff = patience(), Backoff(first=LOOK, most=LONGEST_LOOK)
         while True:
             ongoing = self.home.ongoing.get(id) or await self.begin(call, keyed=key is not None)
             if isinstance(ongoing, Answer):
                 return ongoing.give(self.method, self.name)
             if ongoing is None:
-                await self.pause(id)
+                await self.pause(id, backoff.pause(), until)
                 continue
-            answer = await self.wait(ongoing, call)
+            answer = await self.wait(ongoing, call, until)
             if answer is not None:
                 return answer.give(self.method, self.name)
             if key is None:
@@ -213,22 +218,30 @@ class SagaMethod:
         caller = CONTEXT.get().caller
         return home.start(Record(call.key, call, keyed, codec.encode(caller), caller.subject))
 
-    async def wait(self, ongoing: Ongoing, call: Keyed) -> Answer | None:
-        """The answer of a saga that runs here, unless the deadline comes first."""
+    async def wait(self, ongoing: Ongoing, call: Keyed, until: float) -> Answer | None:
+        """The answer of a saga that runs here, unless the time comes first."""
         if ongoing.run.record.call.fingerprint != call.fingerprint:
             raise KeyReused(self.name)
-        left = CONTEXT.get().left()
-        await asyncio.wait({ongoing.task}, timeout=None if left is None else max(0.0, left - MARGIN))
+        left = until - asyncio.get_running_loop().time()
+        await asyncio.wait({ongoing.task}, timeout=None if left == math.inf else max(0.0, left))
         if not ongoing.task.done() or ongoing.task.cancelled():
             raise StillRunning(self.name, call.key)
         return ongoing.task.result()
 
-    async def pause(self, id: str) -> None:
-        """Another process runs the saga: look again in a moment, until the deadline."""
-        left = CONTEXT.get().left()
-        if left is not None and left < 2 * MARGIN:
+    async def pause(self, id: str, seconds: float, until: float) -> None:
+        """Another process runs the saga: look again in a moment, unless the time comes first."""
+        left = until - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, min(seconds, left)))
+        if left < seconds:
             raise StillRunning(self.name, id)
-        await asyncio.sleep(MARGIN)
+
+
+def patience() -> float:
+    """Until when an answer is waited for, by the event loop's clock: a little less than until the deadline."""
+    left = CONTEXT.get().left()
+    if left is None:
+        return math.inf
+    return asyncio.get_running_loop().time() + left - min(max(left * MARGIN, LEAST), MOST)
 
 
 def saga_id(key: str) -> str:
