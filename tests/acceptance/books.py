@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import httpx
 
 from craton.testing.processes import Processes
+from tests.acceptance.browser import Browser
 
 Row = dict[str, Any]
 TABLES = {
@@ -66,8 +67,7 @@ async def read_books(processes: Processes) -> Books:
     for service in processes.topology.services:
         names = {f"{m}_{t}": m for m in service.modules for t in (*TABLES.get(m, ()), *OWN)}
         tables |= await read_tables(processes.plan.databases()[service.name], names)
-    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60) as http:
-        said = (await http.get(f"{provider_url(processes)}/books")).json()
+    said = (await Browser(provider_url(processes)).ask("GET", "/books")).body
     return Books(tables, said["intents"], said["ledger"])
 
 
@@ -100,3 +100,15 @@ async def unfinished(processes: Processes) -> int:
         found = await read_tables(processes.plan.databases()[service.name], sagas)
         count += sum(row["state"] in ("running", "undoing") for rows in found.values() for row in rows)
     return count
+
+
+async def quiet(processes: Processes) -> None:
+    """Return when no saga goes on any more."""
+    while await unfinished(processes):  # noqa: ASYNC110  # it is other processes that are waited for
+        await asyncio.sleep(0.5)
+
+
+async def busy(processes: Processes, *, sagas: int) -> None:
+    """Return when so many sagas go on."""
+    while await unfinished(processes) < sagas:  # noqa: ASYNC110  # it is other processes that begin them
+        await asyncio.sleep(0.1)

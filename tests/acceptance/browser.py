@@ -41,8 +41,8 @@ class Browser:
     gives up; `tally` counts why it asked again."""
 
     url: str
-    tally: Counter[str]
-    chance: random.Random
+    tally: Counter[str] = field(default_factory=Counter)
+    chance: random.Random = field(default_factory=random.Random)
     hurry: float = 30.0
     patience: float = 180.0
     headers: dict[str, str] = field(default_factory=dict)

@@ -7,17 +7,16 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
-
 from craton import Caller, Tokens
 from craton.testing.processes import Processes, start_processes
 from tests.acceptance.audit import Case, audit
-from tests.acceptance.books import provider_url, read_books, unfinished
+from tests.acceptance.books import provider_url, quiet, read_books, unfinished
 from tests.acceptance.browser import Browser, Stuck
 from tests.acceptance.customers import Customer
 from tests.acceptance.storm import Storm
@@ -25,8 +24,6 @@ from tests.acceptance.wishes import draw
 
 SCARCE, LEFT = 3, 12
 """How many products there is too little of, and how much there is of each."""
-UNDER_WAY = 20
-"""Sagas under way when a process is stopped for a while."""
 TROUBLE = {
     "rates": {
         "timeout_after": 0.01, "disconnect_after": 0.03, "disconnect_before": 0.02, "unavailable": 0.03, "slow": 0.03,
@@ -40,8 +37,8 @@ TROUBLE = {
 class Setting:
     """What is run. `database` is a PostgreSQL URL, or None for SQLite.
 
-    A process is killed `every` so many seconds, for `storm` seconds at most; after that all must become quiet. Or
-    nobody is killed, and the process `freeze` is stopped for that time. Customers give up after `patience` seconds.
+    `weather` is what befalls the processes, for `storm` seconds at most; after that all must become quiet. Customers
+    give up after `patience` seconds.
     """
 
     seed: int
@@ -50,8 +47,7 @@ class Setting:
     package: str = "apps.store"
     customers: int = 200
     storm: float = 30.0
-    every: float = 1.0
-    freeze: str | None = None
+    weather: Callable[[Storm], Coroutine[None, None, None]] = Storm.rage
     patience: float = 180.0
 
 
@@ -137,8 +133,7 @@ class Play:
     async def prepare(self, processes: Processes) -> dict[str, int]:
         """Make some products scarce, let customers fill their carts; what stock there is."""
         seed, chance = self.setting.seed, random.Random(self.setting.seed)
-        async with httpx.AsyncClient(trust_env=False, verify=False) as http:
-            (await http.post(f"{provider_url(processes)}/control", json=TROUBLE | {"seed": seed})).raise_for_status()
+        assert (await Browser(provider_url(processes)).ask("POST", "/control", TROUBLE | {"seed": seed})).status == 200
         admin = administrator(processes)
         stock = {row["sku"]: row["on_hand"] for row in (await admin.ask("GET", "/admin/stock")).body}
         scarce = chance.sample(sorted(stock), SCARCE)
@@ -159,13 +154,9 @@ class Play:
     async def weather(self, processes: Processes) -> None:
         """All buy at once, while one process after the other is killed, until all is quiet."""
         setting = self.setting
-        self.outcome.storm = storm = Storm(processes, random.Random(setting.seed), every=setting.every)
+        self.outcome.storm = storm = Storm(processes, random.Random(setting.seed))
+        raging = asyncio.create_task(setting.weather(storm))
         buying = asyncio.ensure_future(asyncio.gather(*(self.visit(customer.buy()) for customer in self.customers)))
-        if setting.freeze:
-            while await unfinished(processes) < UNDER_WAY:  # noqa: ASYNC110  # it is other processes that begin them
-                await asyncio.sleep(0.1)
-        frozen = setting.freeze and storm.freeze(setting.freeze, seconds=setting.storm)
-        raging = asyncio.create_task(frozen or storm.rage())
         try:
             async with asyncio.timeout(setting.storm):
                 await asyncio.shield(buying)
@@ -174,7 +165,8 @@ class Play:
             pass
         finally:
             raging.cancel()
-            await asyncio.wait([raging])
+            with suppress(asyncio.CancelledError):
+                await raging
         self.spent("storm")
         await buying
 
@@ -202,15 +194,9 @@ class Play:
         self.folder.joinpath("history.json").write_text(text)
 
 
-async def quiet(processes: Processes) -> None:
-    """Return when no saga goes on any more."""
-    while await unfinished(processes):  # noqa: ASYNC110  # it is other processes that are waited for
-        await asyncio.sleep(0.5)
-
-
 def administrator(processes: Processes) -> Browser:
     """A browser that may do everything."""
     caller = Caller("service:auditor", frozenset({"admin"}))
     token = Tokens(processes.plan.folder.secret(), "store").issue(caller, lifetime=timedelta(hours=1))
     headers = {"Authorization": f"Bearer {token}"}
-    return Browser(processes.url, Counter(), random.Random(0), headers=headers)
+    return Browser(processes.url, headers=headers)

@@ -1,8 +1,9 @@
-"""The storm: a service's process, drawn at random, is killed every second."""
+"""The storm: what befalls the processes while customers buy."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import signal
 from collections import Counter
@@ -11,11 +12,16 @@ from dataclasses import dataclass, field
 
 from craton.run.child import answers
 from craton.testing.processes import Processes
+from tests.acceptance.books import busy
+from tests.postgresql import Server
+
+UNDER_WAY = 20
+"""Sagas that go on when something is stopped for a while."""
 
 
 @dataclass
 class Storm:
-    """Kills until it is cancelled. `kills` is when it killed which, in seconds since it began."""
+    """What befalls the processes. `kills` is when which was killed, in seconds since the storm began."""
 
     processes: Processes
     chance: random.Random
@@ -23,10 +29,10 @@ class Storm:
     kills: list[tuple[float, str]] = field(default_factory=list)
 
     async def rage(self) -> None:
-        """One kill after the other."""
+        """For ever: one kill after the other."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        for turn in range(1, 10_000):
+        for turn in itertools.count(1):
             await asyncio.sleep(max(0.0, began + turn * self.every - loop.time()))
             found = [name for name in services(self.processes) if await self.serves(name)]
             if found and self.processes.kill(name := self.chance.choice(found)):
@@ -38,11 +44,23 @@ class Storm:
 
     async def freeze(self, name: str, *, seconds: float) -> None:
         """Stop a process for a while, as a machine that is moved; then let it go on as if nothing had been."""
+        await busy(self.processes, sagas=UNDER_WAY)
         assert self.processes.kill(name, with_signal=signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
         finally:
             assert self.processes.kill(name, with_signal=signal.SIGCONT)
+
+    async def crash(self, database: Server, *, seconds: float) -> None:
+        """Crash the database server, have it away for a while, and start it again, three times."""
+        for turn in range(3):
+            await busy(self.processes, sagas=UNDER_WAY)
+            await asyncio.to_thread(database.stop, signal.SIGQUIT)
+            self.kills.append((float(turn), "postgresql"))
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                await asyncio.to_thread(database.start)
 
     def summary(self) -> str:
         """How often which was killed."""

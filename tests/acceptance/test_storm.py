@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.play import Outcome, Play, Setting
+from tests.acceptance.storm import Storm
+from tests.postgresql import OPTIONS, Server, serve
 
 Engine = Callable[[str], str | None]
 TOPOLOGIES, ENGINES = ("monolith", "hybrid", "microservices"), ("sqlite", "postgresql")
@@ -81,7 +83,10 @@ async def test_what_a_killed_replica_leaves_the_other_goes_on_with(
 async def test_a_replica_that_comes_back_from_the_dead_does_no_harm(
     service: str, database: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    setting = Setting(1, "hybrid", database("postgresql"), REPLICATED, customers=80, freeze=f"{service}.1", storm=25)
+    def weather(storm: Storm) -> Coroutine[None, None, None]:
+        return storm.freeze(f"{service}.1", seconds=25)
+
+    setting = Setting(1, "hybrid", database("postgresql"), REPLICATED, customers=80, storm=40, weather=weather)
     outcome = await play(setting, tmp_path, capsys)
     right(outcome)
     if service == "checkout":
@@ -90,6 +95,20 @@ async def test_a_replica_that_comes_back_from_the_dead_does_no_harm(
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("topology", ["monolith", "microservices"])
+async def test_money_and_stock_come_out_right_when_the_database_crashes(
+    topology: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(OPTIONS, "synchronous_commit", "on")  # what was acknowledged survives this server's crash
+    for server in serve():
+        def weather(storm: Storm, server: Server = server) -> Coroutine[None, None, None]:
+            return storm.crash(server, seconds=2)
+
+        setting = Setting(1, topology, f"{server.url}/store", customers=80, storm=60, weather=weather)
+        right(await play(setting, tmp_path, capsys))
+
+
 async def test_the_audit_finds_what_a_naive_checkout_does(
     database: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
