@@ -48,6 +48,8 @@ class Walk:
     async def together(self, wanted: Sequence[Op], *, stop: str = "", troubles: Sequence[tuple[str, str]] = ()) -> None:
         """Do things at the same time, while a service stops and the provider has troubles."""
         ops = self.resolved(wanted)
+        if not ops:
+            return
         if troubles:
             await self.shop.bank.control(next=[list(trouble) for trouble in troubles])
         doing = [asyncio.create_task(self.answer(op, stop)) for op in ops]
@@ -192,10 +194,6 @@ class Walk:
         found = await self.shop.admin.ask(self.shop.inventory.availability, tuple(self.skus.values()))
         stock = {product: (s.on_hand, s.reserved) for product, s in zip(self.skus, found, strict=True)}
         return carts, deals, stock
-
-    def waiting(self) -> bool:
-        """Whether an order waits for its customer's bank."""
-        return any(deal.status == "stock_confirmed" for deal in self.worlds[0].deals.values())
 
     def time_passes(self, seconds: float) -> None:
         """Let time pass, here and in the model."""
