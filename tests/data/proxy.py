@@ -14,12 +14,13 @@ Cut = Literal["before", "after"]
 
 class Proxy:
     """Forwards bytes. With `cut` set, the next COMMIT is lost before the server sees it, or its reply after; the next
-    but so many that `spare` says."""
+    but so many that `spare` says. So many new connections as `refuse` says are closed at once."""
 
     def __init__(self, url: str) -> None:
         self.target: URL = make_url(url)
         self.cut: Cut | None = None
-        self.cuts = self.spare = 0
+        self.cuts = self.spare = self.refuse = 0
+        self.open = set[asyncio.StreamWriter]()
 
     async def __aenter__(self) -> Self:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, family=socket.AF_INET)
@@ -35,6 +36,10 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        if self.refuse:
+            self.refuse -= 1
+            return writer.close()
+        self.open.add(writer)
         up, to_server = await asyncio.open_connection(self.target.host, self.target.port)
         back = asyncio.ensure_future(self.forward(up, writer))
         try:
@@ -54,6 +59,12 @@ class Proxy:
         finally:
             back.cancel()
             to_server.close()
+            writer.close()
+            self.open.discard(writer)
+
+    def hang_up(self) -> None:
+        """Close every connection that is open now."""
+        for writer in self.open:
             writer.close()
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

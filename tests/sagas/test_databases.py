@@ -58,6 +58,30 @@ async def test_a_saga_that_loses_any_of_its_commits_ends_as_if_it_had_not(postgr
         assert await running.get(Inventory).left("a") == 0
 
 
+async def test_a_saga_whose_database_is_away_for_a_moment_goes_on_when_it_is_back(
+    postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    BANK.__init__()  # type: ignore[misc]
+    asked = BANK.ask
+    async with Proxy(f"{postgresql}/away") as proxy, start(shop, database=proxy.url) as running:
+        await stocked(host(running), COMMITS)
+
+        async def ask(key: str, what: str, order: str, amount: int) -> None:
+            await asked(key, what, order, amount)
+            if what == "authorize":
+                asyncio.get_running_loop().call_later(0.1 * len(BANK.of("authorize")) / COMMITS, leave)
+
+        def leave() -> None:  # at another moment of each order
+            proxy.refuse = 1
+            proxy.hang_up()
+
+        monkeypatch.setattr(BANK, "ask", ask)
+        orders = [await insist(running, f"{number}") for number in range(COMMITS)]
+        assert {order.state for order in orders} == {"confirmed"} and len(set(orders)) == COMMITS
+        assert sorted(BANK.of("capture")) == sorted(order.id for order in orders)
+        assert await running.get(Inventory).left("a") == 0
+
+
 @pytest.mark.parametrize("how", ["enter", "announce"])
 async def test_a_saga_that_is_refused_at_its_last_commit_fails_and_leaves_nothing(how: str, url: str | None) -> None:
     TOLD.clear()

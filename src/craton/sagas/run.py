@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, cast
@@ -14,7 +15,7 @@ from craton.calls.context import CONTEXT, Caller, Context, context
 from craton.calls.endpoint import Endpoint
 from craton.calls.retry import FINAL, Backoff
 from craton.contract import Method
-from craton.data.inbox import Answer, Taken, answer_of
+from craton.data.inbox import DONE, Answer, Taken, answer_of
 from craton.data.store import ALONE, Conflict, Store, Unit
 from craton.errors import CallError, Failed, Misuse, NotRun, OutcomeUnknown, ReplayDiffers
 from craton.sagas.asking import Asking
@@ -253,20 +254,28 @@ class Run:
 
     async def inside(self, step: int, call: Bound, entry: Entry) -> Any:
         """A step in the open transaction, as a savepoint of it."""
-        endpoint = call.endpoint
-        unit = await self.window()
-        await unit.savepoint(f"step{step}")
-        answer = value = None
-        try:
-            value = await self.body_of(endpoint, call.arguments, unit, f"{self.record.id}:{step}")
-            answer = answer_of(value, None)
-        except Exception as error:
-            answer = await self.refusal(endpoint, error)
-            await unit.rollback_to(f"step{step}")
-        await unit.release(f"step{step}")
+        endpoint, value = call.endpoint, None
+        async with self.part(f"step{step}") as unit:
+            try:
+                value = await self.body_of(endpoint, call.arguments, unit, f"{self.record.id}:{step}")
+                answer = answer_of(value, None)
+            except Exception as error:
+                answer = await self.refusal(endpoint, error)
+                await unit.rollback_to(f"step{step}")
         entry.status, entry.answer, entry.type = answer.status, answer.body, answer.type
         self.note(step, entry)
         return value if answer.status == "done" else answer.give(endpoint.method, endpoint.name)
+
+    @asynccontextmanager
+    async def part(self, name: str) -> AsyncIterator[Unit]:
+        """A part of the open transaction that can be undone. Conflict where the database is away: no step failed."""
+        unit = await self.window()
+        try:
+            await unit.savepoint(name)
+            yield unit
+            await unit.release(name)
+        except CallError as error:
+            raise Conflict(str(error)) from error
 
     async def body_of(self, endpoint: Endpoint, arguments: Any, unit: Unit, key: str) -> Any:
         """Run an implementation in the open transaction."""
@@ -329,16 +338,14 @@ class Run:
         """In the same transaction, if the step was done: what was not done there left nothing."""
         if entry.status != "done":
             return
-        unit = await self.window()
-        await unit.savepoint(f"undo{step}")
-        try:
-            await self.body_of(undo.endpoint, undo.arguments, unit, f"{self.record.id}:{step}:undo")
-        except Exception as error:
-            answer = await self.refusal(undo.endpoint, error)
-            await unit.rollback_to(f"undo{step}")
-            await unit.release(f"undo{step}")
-            answer.give(undo.endpoint.method, undo.endpoint.name)
-        await unit.release(f"undo{step}")
+        answer = DONE
+        async with self.part(f"undo{step}") as unit:
+            try:
+                await self.body_of(undo.endpoint, undo.arguments, unit, f"{self.record.id}:{step}:undo")
+            except Exception as error:
+                answer = await self.refusal(undo.endpoint, error)
+                await unit.rollback_to(f"undo{step}")
+        answer.give(undo.endpoint.method, undo.endpoint.name)
 
     async def undo_outside(self, step: int, undo: Bound) -> None:
         """Elsewhere: the step's key tells there what is to be undone; a tombstone stops a late original."""
