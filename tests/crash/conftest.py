@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 
@@ -23,7 +24,9 @@ def shop_without_points(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 def shop(shop_without_points: Stage) -> Iterator[Stage]:
     """The same, with crash points around all its awaits."""
     with crash_points([*instrumented("tests.sagas.shop."), mutants]):
+        gc.freeze()  # what is loaded by now is not looked through again and again while runs come and go
         yield shop_without_points
+        gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import dis
 import inspect
 import sys
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -35,12 +35,20 @@ def reach(awaitable: Awaitable[Any], place: str) -> Generator[Any, Any, Any]:
     owner = OWNER.get()
     if owner is None:
         return (yield from awaitable.__await__())
-    if (wait := owner.reach(f"before {place}")) is not None:
-        yield from wait.__await__()
+    try:
+        if (wait := owner.reach(f"before {place}")) is not None:
+            yield from wait.__await__()
+    except BaseException:
+        if isinstance(awaitable, Coroutine):
+            awaitable.close()  # it was never begun
+        raise
     try:
         return (yield from awaitable.__await__())
+    except GeneratorExit:
+        owner = None  # thrown away with its dead service: it goes nowhere
+        raise
     finally:
-        if (wait := owner.reach(f"after {place}")) is not None:
+        if owner is not None and (wait := owner.reach(f"after {place}")) is not None:
             yield from wait.__await__()
 
 
