@@ -74,6 +74,7 @@ class Replica:
     def __init__(self, link: RpcLink, address: Address) -> None:
         self.link, self.address = link, address
         self.connection: ClientConnection | None = None
+        self.opened: set[ClientConnection] = set()  # earlier ones, too, while they wait for their last answers
         self.connecting: asyncio.Task[ClientConnection | str] | None = None
         self.failures, self.aside_until, self.why = 0, 0.0, ""
         self.waiting = 0
@@ -112,16 +113,20 @@ class Replica:
         return found
 
     async def connect(self) -> ClientConnection | str:
-        """A new connection, greeted; or why there is none, and then the replica is set aside."""
+        """A new connection, greeted; or why there is none, and then the replica is set aside.
+
+        The one before it may still wait for answers, from a server that shuts down: it is let alone.
+        """
+        made = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                self.connection = await self.open()
-                await self.connection.welcomed
-            self.failures = 0
-            return self.connection
+                made = await self.open()
+                await made.welcomed
+            self.connection, self.failures = made, 0
+            return made
         except (OSError, TimeoutError, Untaken) as error:
-            if self.connection:
-                self.connection.transport.abort()
+            if made:
+                made.transport.abort()
             return self.set_aside(f"{self.address} cannot be reached ({str(error) or 'it does not answer'})")
         except asyncio.CancelledError:  # by `close`, which must not cancel the callers that wait for this
             return "the link was closed"
@@ -132,8 +137,12 @@ class Replica:
         """A connection, not yet greeted."""
         loop = asyncio.get_running_loop()
         if self.address.path:
-            return (await loop.create_unix_connection(self.client, self.address.path))[1]
-        return (await loop.create_connection(self.client, self.address.host, self.address.port))[1]
+            _, made = await loop.create_unix_connection(self.client, self.address.path)
+        else:
+            _, made = await loop.create_connection(self.client, self.address.host, self.address.port)
+        self.opened.add(made)
+        made.ended.add_done_callback(lambda _: self.opened.discard(made))
+        return made
 
     def client(self) -> ClientConnection:
         """The asking end of a connection."""
@@ -152,10 +161,10 @@ class Replica:
         return why
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of every connection."""
         if self.connecting:
             self.connecting.cancel()
             await asyncio.wait([self.connecting])
-        if self.connection:
-            self.connection.transport.close()
-            await self.connection.ended
+        for connection in list(self.opened):
+            connection.transport.close()
+            await connection.ended
