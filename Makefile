@@ -30,7 +30,7 @@ $(BIN)/uv: requirements-uv.txt
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
-system:  ## what tests need of the machine: PostgreSQL's programs
+system:  ## what tests need of the machine: the programs of PostgreSQL and RabbitMQ
 	@scripts/system
 
 run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
