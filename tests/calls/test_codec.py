@@ -91,7 +91,8 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 LINES = st.builds(Line, sku=st.text(max_size=8).map(Sku), quantity=INT64)
 SECRETS = st.builds(Secret, st.text())
 ZONES: st.SearchStrategy[timezone] = st.integers(-1400, 1400).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-TIMES = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.one_of(st.none(), ZONES))
+FIRST, LAST = datetime(2, 1, 1), datetime(9998, 1, 1)
+TIMES = st.datetimes(FIRST, LAST) | st.datetimes(FIRST, LAST, timezones=ZONES)
 EVERYTHING = st.builds(
     Everything,
     lines=st.lists(LINES, max_size=3).map(tuple),

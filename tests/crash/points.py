@@ -20,7 +20,7 @@ class Owner(Protocol):
 
     alive: bool
 
-    def reach(self, point: str) -> Awaitable[None] | None:
+    def reach(self, point: str, /) -> Awaitable[None] | None:
         """None to go on; or what to wait for first, for ever if need be."""
         ...
 

@@ -57,6 +57,7 @@ async def count(running: Running, module: str, table: str) -> int:
 
 async def final(running: Running, saga: str) -> SagaStatus:
     """The saga's status once it rests."""
+    status = None
     for _ in range(400):
         status = await running.door.saga("orders", saga, caller=user("ann"))
         if status is not None and status.state not in ("running", "undoing"):

@@ -161,9 +161,8 @@ class Person:
 
     async def fill(self, *skus: str, quantity: int = 1) -> Cart:
         """A cart with these products."""
-        for sku in skus:
-            cart = await self.ask(self.shop.carts.add, sku, quantity)
-        return cart
+        carts = [await self.ask(self.shop.carts.add, sku, quantity) for sku in skus]
+        return carts[-1]
 
     async def buy(self, cart: Cart, card: str = "pm_card_visa", *, key: str | None = None) -> Order:
         """Check a cart out."""
