@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from apps.store.crashtest.audit import Case, audit
+from apps.store.crashtest.books import provider_url, quiet, read_books, unfinished
+from apps.store.crashtest.customers import Customer
+from apps.store.crashtest.wishes import draw
 from craton import Caller, Tokens
+from craton.lab.browser import Browser, Stuck
 from craton.testing.processes import Processes, start_processes
-from tests.acceptance.audit import Case, audit
-from tests.acceptance.books import provider_url, quiet, read_books, unfinished
-from tests.acceptance.browser import Browser, Stuck
-from tests.acceptance.customers import Customer
 from tests.acceptance.storm import Storm
-from tests.acceptance.wishes import draw
 
 SCARCE, LEFT = 3, 12
 """How many products there is too little of, and how much there is of each."""

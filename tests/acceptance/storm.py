@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from apps.store.crashtest.books import busy
 from craton.run.child import answers
 from craton.testing.processes import Processes
-from tests.acceptance.books import busy
 from tests.postgresql import Server
 
 UNDER_WAY = 20

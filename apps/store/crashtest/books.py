@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from craton.lab.browser import Browser
 from craton.testing.processes import Processes
-from tests.acceptance.browser import Browser
 
 Row = dict[str, Any]
 TABLES = {

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.acceptance.books import ENDED, Books, Row, grouped
-from tests.acceptance.customers import Customer
+from apps.store.crashtest.books import ENDED, Books, Row, grouped
+from apps.store.crashtest.customers import Customer
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What `craton crashtest apps.store` does with the store, and what must hold after it."""
