@@ -20,6 +20,8 @@ PROVIDED = frozenset({
     "craton.sources.Clock", "craton.sources.Ids", "random.Random",
 })
 """What every implementation may ask for; by name, since these come from layers that build on this one."""
+PAGES = "return a tuple, page by page"
+"""What to do while a stream works only within its own module."""
 
 
 def needs_of(implementation: type) -> dict[str, type]:
@@ -85,6 +87,8 @@ def check_promise(implementation: type, contract: type, method: Method) -> None:
         raise DeclarationError(f"{where} is a coroutine, but {promise} is a stream: `yield` its items.")
     if not method.streams and not inspect.iscoroutinefunction(found):
         raise DeclarationError(f"{where} is not async, but {promise} is: write `async def`.")
+    if method.streams and method.route:
+        raise DeclarationError(f"{promise} streams, and has a route, which does not work yet: {PAGES}.")
 
 
 def check_signature(where: str, found: Any, promise: str, promised: Any) -> None:
@@ -140,6 +144,8 @@ def check_needs(module: Module, implementation: type, *, providers: Mapping[type
         where = f"{implementation.__name__}.__init__: {parameter}"
         if kind is module.contract:
             raise DeclarationError(f"{where} asks for its own contract {shown(kind)}: call self instead.")
+        if kind in providers:
+            check_streams(kind, where)
         if kind in providers or f"{kind.__module__}.{getattr(kind, '__qualname__', '')}" in PROVIDED:
             continue
         if is_contract(kind):
@@ -153,6 +159,14 @@ def check_needs(module: Module, implementation: type, *, providers: Mapping[type
                 )
             continue
         raise DeclarationError(f"{where} asks for {shown(kind)}, which nobody provides: {instead(kind, providers)}.")
+
+
+def check_streams(contract: type, where: str) -> None:
+    """Refuse the need of a contract that streams: in some topology the stream would have to cross a link."""
+    for method in methods_of(contract).values():
+        if method.streams:
+            what = f"{contract.__name__}, whose {method.name} streams"
+            raise DeclarationError(f"{where} asks for {what}, which does not work between modules yet: {PAGES}.")
 
 
 def instead(kind: Any, providers: Mapping[type, str]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from craton import Application
+
 Refused = Callable[[str], str]
+Build = Callable[[str], Application]
 
 
 def test_a_contract_that_no_module_provides_is_refused_as_a_need(refused: Refused) -> None:
@@ -27,6 +30,37 @@ def test_a_contract_that_no_module_provides_is_refused_as_a_need(refused: Refuse
 
             async def find(self, sku: str) -> int: ...
     """) == "Desk.__init__: bar asks for Bar, but no module provides it: add one to the Application."
+
+
+def test_a_need_of_a_contract_that_streams_is_refused_until_links_can_carry_it(refused: Refused) -> None:
+    assert refused("""
+        class Bar(Protocol):
+            @query
+            async def drink(self) -> None: ...
+
+            @query
+            def menu(self) -> AsyncIterator[str]: ...
+
+        class Shop(Protocol):
+            @query
+            async def find(self, sku: str) -> int: ...
+
+        class Keeper(Bar):
+            async def drink(self) -> None: ...
+
+            async def menu(self) -> AsyncIterator[str]:
+                yield "tea"
+
+        class Desk(Shop):
+            def __init__(self, bar: Bar) -> None: ...
+
+            async def find(self, sku: str) -> int: ...
+
+        app = Application("app", [Module("shop", Shop, f"{__name__}:Desk"), Module("bar", Bar, f"{__name__}:Keeper")])
+    """) == (
+        "Desk.__init__: bar asks for Bar, whose menu streams, which does not work between modules yet: "
+        "return a tuple, page by page."
+    )
 
 
 def test_a_need_without_a_type_is_refused(refused: Refused) -> None:
@@ -125,7 +159,37 @@ def test_a_need_of_a_plain_type_is_refused(refused: Refused) -> None:
     )
 
 
-def test_an_optional_need_is_refused(refused: Refused) -> None:
+def test_an_optional_need_may_go_without_a_module_that_provides_it(build: Build) -> None:
+    build("""
+        class Shop(Protocol):
+            @query
+            async def find(self, sku: str) -> int: ...
+
+        class Bar(Protocol):
+            @query
+            async def drink(self) -> None: ...
+
+        class Desk(Shop):
+            def __init__(self, bar: Bar | None, other: Optional[Bar]) -> None: ...
+
+            async def find(self, sku: str) -> int: ...
+    """)
+
+
+def test_only_a_contract_is_an_optional_need(refused: Refused) -> None:
+    assert refused("""
+        class Shop(Protocol):
+            @query
+            async def find(self, sku: str) -> int: ...
+
+        class Desk(Shop):
+            def __init__(self, clock: Clock | None) -> None: ...
+
+            async def find(self, sku: str) -> int: ...
+    """) == "Desk.__init__: clock may be None, but only contracts can be missing: drop `| None`."
+
+
+def test_a_circle_through_an_optional_need_is_refused(refused: Refused) -> None:
     assert refused("""
         class Shop(Protocol):
             @query
@@ -135,19 +199,18 @@ def test_an_optional_need_is_refused(refused: Refused) -> None:
             @query
             async def drink(self) -> None: ...
 
-        class Options(Settings):
-            url: str
-
-        class Other: ...
-
         class Desk(Shop):
             def __init__(self, bar: Bar | None) -> None: ...
-
             async def find(self, sku: str) -> int: ...
+
+        class Mixer(Bar):
+            def __init__(self, shop: Shop) -> None: ...
+            async def drink(self) -> None: ...
+
+        app = Application("app", [Module("shop", Shop, f"{__name__}:Desk"), Module("bar", Bar, f"{__name__}:Mixer")])
     """) == (
-        "Desk.__init__: bar asks for Bar | None, which nobody provides: "
-        "ask for a contract, a Settings class, or one of Call, Clock, Database, Events, Ids, Offload, Random, "
-        "Saga, Tokens."
+        "modules need each other in a circle: shop -> bar -> shop: "
+        "break it with an event, or move what they share."
     )
 
 
