@@ -6,11 +6,11 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
-from craton.application import Application, implementations, needs_of, tables
+from craton.application import Application, implementations, tables
 from craton.checking import events_in
 from craton.contract import Method, methods_of
 from craton.crossing import fields_of, shown
-from craton.implementation import signature_of, written
+from craton.implementation import hints_of_needs, needed, signature_of, written
 from craton.module import Module
 from craton.topology import Topology
 from craton.values import Value
@@ -31,11 +31,13 @@ class MethodDescription(Value):
 
 
 class NeedDescription(Value):
-    """What an implementation asks for; `module` is who provides it, None for a part of Craton or settings."""
+    """What an implementation asks for; `module` is who provides it, None for a part of Craton or settings, and for an
+    `optional` need that no module provides."""
 
     name: str
     type: str
     module: str | None
+    optional: bool = False
 
 
 class ModuleDescription(Value):
@@ -125,8 +127,9 @@ def describe_method(kind: type, method: Method) -> MethodDescription:
 def describe_needs(application: Application, implementation: type) -> Iterator[NeedDescription]:
     """What an implementation asks for."""
     providers = {module.contract: module.name for module in application.modules}
-    for name, kind in needs_of(implementation).items():
-        yield NeedDescription(name, shown(kind), providers.get(kind))
+    for name, hint in hints_of_needs(implementation).items():
+        kind, optional = needed(hint)
+        yield NeedDescription(name, shown(kind), providers.get(kind), optional)
 
 
 def describe_topology(topology: Topology, modules: Iterable[ModuleDescription]) -> TopologyDescription:
@@ -159,7 +162,7 @@ def module_lines(module: ModuleDescription) -> Iterator[str]:
     yield from facts({
         "contract": [module.contract],
         "implementation": [module.implementation],
-        "needs": [f"{n.name}: {n.type}" + (f" ({n.module})" if n.module else "") for n in module.needs],
+        "needs": [need_line(need) for need in module.needs],
         "tables": module.tables,
         "events": module.events,
         "settings": module.settings,
@@ -168,6 +171,12 @@ def module_lines(module: ModuleDescription) -> Iterator[str]:
         yield from method_lines(method)
     for method in module.internal:
         yield from method_lines(method, note="internal ")
+
+
+def need_line(need: NeedDescription) -> str:
+    """A need: its name and type, and who provides it."""
+    notes = [*([need.module] if need.module else []), *(["optional"] if need.optional else [])]
+    return f"{need.name}: {need.type}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def facts(rows: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Generic
+from types import NoneType, UnionType
+from typing import Any, Generic, Union, get_args, get_origin
 
 from craton.checking import check_event, check_method, events_in
 from craton.contract import MARK, Mark, Method, contract_of, hints_of, is_contract, methods_of
@@ -25,7 +26,20 @@ PAGES = "return a tuple, page by page"
 
 
 def needs_of(implementation: type) -> dict[str, type]:
-    """What an implementation asks for: the parameters of its `__init__`, by annotation."""
+    """What an implementation asks for: the parameters of its `__init__`, by annotation; an optional one without its
+    None."""
+    return {name: needed(hint)[0] for name, hint in hints_of_needs(implementation).items()}
+
+
+def needed(hint: Any) -> tuple[Any, bool]:
+    """The type of a need, and whether it is optional: `Recommendations | None`."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+    others = [kind for kind in kinds if kind is not NoneType]
+    return (others[0], True) if len(others) == 1 and len(kinds) == 2 else (hint, False)
+
+
+def hints_of_needs(implementation: type) -> dict[str, Any]:
+    """The annotations of the parameters of `__init__`."""
     made = object.__init__  # which typing gives a protocol's subclass without an `__init__` when it is first made
     makers = [c for c in implementation.__mro__ if vars(c).get("__init__", made) is not made and not is_protocol(c)]
     if not makers:
@@ -140,12 +154,16 @@ def check_faults(implementation: type, method: Method) -> None:
 
 def check_needs(module: Module, implementation: type, *, providers: Mapping[type, str]) -> None:
     """Refuse a need that nobody provides. `providers` are the names of modules, by contract."""
-    for parameter, kind in needs_of(implementation).items():
-        where = f"{implementation.__name__}.__init__: {parameter}"
+    for parameter, hint in hints_of_needs(implementation).items():
+        where, (kind, optional) = f"{implementation.__name__}.__init__: {parameter}", needed(hint)
         if kind is module.contract:
             raise DeclarationError(f"{where} asks for its own contract {shown(kind)}: call self instead.")
         if kind in providers:
             check_streams(kind, where)
+        if optional and is_contract(kind):
+            continue  # None where no module provides it
+        if optional:
+            raise DeclarationError(f"{where} may be None, but only contracts can be missing: drop `| None`.")
         if kind in providers or f"{kind.__module__}.{getattr(kind, '__qualname__', '')}" in PROVIDED:
             continue
         if is_contract(kind):

@@ -21,7 +21,7 @@ from craton.calls.offload import Offload
 from craton.calls.receiver import Receiver, as_call_error
 from craton.calls.retry import Budget
 from craton.calls.stub import Remote, stub_of
-from craton.contract import Method
+from craton.contract import Method, is_contract
 from craton.data.database import Database
 from craton.data.store import open_store
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
@@ -141,6 +141,8 @@ class Process:
         provider = self.provider(need)
         if provider is not None:
             return self.get(provider.contract)
+        if is_contract(need):
+            return None  # an optional one: the others were refused
         if need is module.settings and issubclass(need, Settings):
             return settings_of(need, module.name, self.environ)
         if need.__module__ == "craton.edge.authentication":
