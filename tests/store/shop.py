@@ -20,7 +20,8 @@ from apps.store.catalog.contract import Catalog, Draft
 from apps.store.importer import register_webhook
 from apps.store.inventory.contract import Inventory
 from apps.store.money import Money
-from apps.store.orders.contract import Address, Order, Orders
+from apps.store.orders.contract import Order, Orders
+from apps.store.orders.events import Address
 from craton import (
     Application,
     Caller,

@@ -15,7 +15,8 @@ from apps.store.catalog.pages import Place, read_cursor, write_cursor
 from apps.store.inventory.contract import Line, Stock
 from apps.store.inventory.module import short, summed
 from apps.store.money import Money, total
-from apps.store.orders.contract import InvalidTransition, Order, OrderBusy, OrderLine, Status
+from apps.store.orders.contract import InvalidTransition, Order, OrderBusy, Status
+from apps.store.orders.events import OrderLine
 from apps.store.orders.module import changed_prices, idle
 from apps.store.orders.records import Record
 from apps.store.orders.settings import OrderSettings

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from apps.store.inventory.contract import Line
-from apps.store.orders.contract import Address, Order, Text
+from apps.store.orders.contract import Order
+from apps.store.orders.events import Address, Text
 from apps.store.orders.module import OrderDesk
 from apps.store.orders.totals import lines_of, totals_of
 from apps.store.users.contract import Email

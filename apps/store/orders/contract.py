@@ -11,45 +11,16 @@ from apps.store.carts.contract import CartChanged, CartClosed, CartExpired, Cart
 from apps.store.catalog.contract import InvalidCursor
 from apps.store.inventory.contract import InsufficientStock, ReservationEnded, ReservationNotFound, UnknownSku
 from apps.store.money import Money
+from apps.store.orders.events import Address, OrderLine, Text, Totals
 from apps.store.payments.contract import CardDeclined, PaymentEnded, PaymentNotFound, RefundRefused, RefundTooLarge
 from apps.store.users.contract import Email
-from craton import Event, Fault, Value, command, query, saga
+from craton import Fault, Value, command, query, saga
 
 Status = Literal["submitted", "stock_confirmed", "paid", "shipped", "cancelled"]
 """submitted (being checked out) -> stock_confirmed (waits for the customer's bank) -> paid -> shipped; cancelled from
 each but shipped. The words are eShop's; its AwaitingValidation is the time that our checkout takes."""
-Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Reason = Annotated[str, Meta(max_length=200)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
-
-
-class Address(Value):
-    """Where the goods go."""
-
-    name: Text
-    street: Text
-    city: Text
-    postcode: Annotated[str, Meta(min_length=1, max_length=20)]
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
-    state: Annotated[str, Meta(max_length=100)] = ""
-
-
-class OrderLine(Value):
-    """So many of a product, at the price it had when it was ordered."""
-
-    sku: str
-    name: str
-    quantity: int
-    unit_price: Money
-
-
-class Totals(Value):
-    """What an order costs: `total` is the sum of the others."""
-
-    goods: Money
-    shipping: Money
-    tax: Money
-    total: Money
 
 
 class Quote(Value):
@@ -128,45 +99,6 @@ class OrderBusy(Fault, status=409):
     """Something else is being done with this order; ask again soon."""
 
     order: str
-
-
-class OrderPlaced(Event, key="order"):
-    """An order was made; it is not paid yet."""
-
-    order: str
-    owner: str
-    total: Money
-
-
-class OrderPaid(Event, key="order"):
-    """An order is paid, and its goods are sold."""
-
-    order: str
-    owner: str
-    email: str
-    lines: tuple[OrderLine, ...]
-    total: Money
-
-
-class OrderCancelled(Event, key="order"):
-    """An order will not be carried out."""
-
-    order: str
-    reason: str
-
-
-class OrderShipped(Event, key="order"):
-    """The goods are on their way."""
-
-    order: str
-    tracking: str
-
-
-class OrderRefunded(Event, key="order"):
-    """Some of an order's money was given back."""
-
-    order: str
-    amount: Money
 
 
 CHECKOUT = (

@@ -9,25 +9,27 @@ from apps.store.catalog.contract import Catalog, InvalidCursor, Product
 from apps.store.inventory.contract import Inventory, Line
 from apps.store.money import Money
 from apps.store.orders.contract import (
-    Address,
     Change,
     InvalidTransition,
     Limit,
     Order,
     OrderBusy,
-    OrderCancelled,
     OrderNotFound,
     OrderPage,
-    OrderPaid,
-    OrderPlaced,
-    OrderRefunded,
     Orders,
-    OrderShipped,
     PriceChange,
     PriceChanged,
     Quote,
     Reason,
     Status,
+)
+from apps.store.orders.events import (
+    Address,
+    OrderCancelled,
+    OrderPaid,
+    OrderPlaced,
+    OrderRefunded,
+    OrderShipped,
     Text,
 )
 from apps.store.orders.records import Record, Records
@@ -128,7 +130,7 @@ class OrderDesk(Orders):
     async def ship(self, order: str, tracking: str = "") -> Order:
         record = idle(await self.visible(order), ("paid",))
         shipped = await self.move(record, "shipped", tracking=tracking or None)
-        await self.events.publish(OrderShipped(order, tracking))
+        await self.events.publish(OrderShipped(order, tracking, shipped.email, self.clock.now()))
         return shipped
 
     async def refund(self, order: str, amount: Money, reason: Reason = "") -> Order:
@@ -166,7 +168,7 @@ class OrderDesk(Orders):
         )
         record = Record(placed, payment, "checkout", cart.version)
         await self.records.make(record, held_until=now.timestamp() + self.settings.hold)
-        await self.events.publish(OrderPlaced(order, placed.owner, placed.totals.total))
+        await self.events.publish(OrderPlaced(order, placed.owner, placed.totals.total, lines))
         return Placed(placed, payment, cart.version)
 
     @command(raises=(OrderNotFound, InvalidTransition, OrderBusy))
@@ -189,7 +191,9 @@ class OrderDesk(Orders):
     async def confirm(self, order: str) -> Order:
         """The order is paid."""
         paid = await self.move(await self.known(order), "paid", action_url=None)
-        await self.events.publish(OrderPaid(order, paid.owner, paid.email, paid.lines, paid.totals.total))
+        await self.events.publish(OrderPaid(
+            order, paid.owner, paid.email, paid.lines, paid.totals.total, paid.address, self.clock.now(),
+        ))
         return paid
 
     @command
@@ -219,7 +223,7 @@ class OrderDesk(Orders):
         """A part of the money was given back."""
         record = await self.known(order)
         refunded = msgspec.structs.replace(record.order, refunded=record.order.refunded + amount)
-        await self.events.publish(OrderRefunded(order, amount))
+        await self.events.publish(OrderRefunded(order, amount, record.order.email, reason))
         return await self.records.change(record, record._replace(order=refunded, busy=""))
 
     async def cancelled(self, record: Record, reason: str, refunded: Money) -> Order:
@@ -228,7 +232,7 @@ class OrderDesk(Orders):
             return record.order
         given = Money(record.order.refunded.amount + refunded.amount, record.order.refunded.currency)
         after = await self.move(record, "cancelled", note=reason, refunded=given, action_url=None)
-        await self.events.publish(OrderCancelled(record.order.id, reason))
+        await self.events.publish(OrderCancelled(after.id, reason, after.email, refunded, self.clock.now()))
         return after
 
     async def move(self, record: Record, status: Status, *, note: str = "", **fields: object) -> Order:

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import and_, bindparam, insert, or_, select, update
 
 from apps.store.money import Money
-from apps.store.orders.contract import Address, Change, Order, OrderLine, Status, Totals
+from apps.store.orders.contract import Change, Order, Status
+from apps.store.orders.events import Address, OrderLine, Totals
 from apps.store.orders.tables import history, lines, orders
 from craton import Database
 

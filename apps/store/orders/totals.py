@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.store.carts.contract import Cart
 from apps.store.money import Money, total
-from apps.store.orders.contract import OrderLine, Totals
+from apps.store.orders.events import OrderLine, Totals
 from apps.store.orders.settings import OrderSettings
 
 
