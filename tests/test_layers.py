@@ -17,8 +17,8 @@ GROUPS = [
     {"edge"},
     {"telemetry"},
     {"run"},
-    {"dashboard", "lab", "export"},
     {"testing"},
+    {"dashboard", "lab", "export"},  # the lab runs applications as tests do
     {"cli", "__main__"},
 ]
 LAYER = {name: layer for layer, group in enumerate(GROUPS) for name in group}

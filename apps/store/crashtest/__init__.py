@@ -1,1 +1,54 @@
 """What `craton crashtest apps.store` does with the store, and what must hold after it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+from apps.store.crashtest.audit import Case, audit
+from apps.store.crashtest.books import read_books
+from apps.store.crashtest.customers import Customer
+from apps.store.crashtest.wishes import Wish
+from apps.store.importer import OWN, read_products
+from craton.lab.crashtest import Scene
+
+STOCK = {level.sku: level.on_hand for _, level in read_products(OWN)}
+"""What there is of each product at first."""
+
+
+def wishes(chance: random.Random) -> list[Wish]:
+    """Three customers: one buys in three tabs at once under one key, and cancels; one's card is declined, and another
+    one is not; one is challenged by the bank.
+    """
+    skus = chance.sample(sorted(STOCK), 3)
+    wanted = dict(basket={skus[0]: 1, skus[1]: 1}, another_card=None, how="once", after="keep", hurry=5.0, wait=None)
+    return [
+        Wish(number=1, card="pm_card_visa", **wanted | {"how": "three times at once", "after": "cancel"}),
+        Wish(number=2, card="pm_card_chargeDeclined", **wanted | {"another_card": "pm_card_visa"}),
+        Wish(number=3, card="pm_card_authenticationRequired", **wanted | {"after": "resume"}),
+    ]
+
+
+async def scenario(scene: Scene) -> None:
+    """They all buy at once; then each asks for everything again, and is answered as before."""
+    seed = scene.trial
+    new = [Customer.of(wish, scene.url, seed=seed, tally=Counter(), patience=50) for wish in wishes(scene.chance)]
+    scene.history += new
+    await asyncio.gather(*(use(customer) for customer in new))
+
+
+async def use(customer: Customer) -> None:
+    """All that one customer does."""
+    await customer.fill_cart()
+    await customer.buy()
+    refused = await customer.reuse_key()
+    assert refused.fault == "key-reused", refused
+
+
+async def invariants(scene: Scene) -> list[str]:
+    """What is wrong with the books."""
+    new = [customer for customer in scene.history if not customer.orders]
+    findings: list[str] = []
+    await asyncio.gather(*(customer.look() for customer in new), *(customer.repeat(findings) for customer in new))
+    return findings + audit(Case(await read_books(scene.processes), scene.history, STOCK))

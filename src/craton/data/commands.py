@@ -12,6 +12,7 @@ from craton.contract import Method
 from craton.data.effects import Settling
 from craton.data.inbox import DONE, Answer, Inbox, Keyed, answer_of
 from craton.data.store import Store, Unit, transact
+from craton.failpoints import reach
 from craton.values import Fault
 
 Body = Callable[[msgspec.Struct], Awaitable[Any]]
@@ -28,6 +29,7 @@ class Command:
 
     async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
         """The result, after the transaction is durable. Under a key: the same answer each time."""
+        reach("P1")
         with context(kind="command", key=key, given=None, inner=None, run=None):
             if key is None:
                 return await transact(self.store, self.module, lambda unit: self.body(arguments))
@@ -35,6 +37,7 @@ class Command:
                 await self.settle(undoes)
             call = Keyed.of(self.name, self.method, arguments, key, undoes)
             answer = await transact(self.store, self.module, lambda unit: self.once(unit, call, arguments))
+        reach("P5")
         return answer.give(self.method, self.name)
 
     async def once(self, unit: Unit, call: Keyed, arguments: msgspec.Struct) -> Answer:
@@ -44,7 +47,9 @@ class Command:
             found.check(call)
             return found.final or Answer("failed", type="an effect stands under this key")
         answer = await self.guarded(unit, arguments) if await self.inbox.undoing(unit, call) else DONE
+        reach("C3")
         await self.inbox.write(unit, call, answer)
+        reach("C2")
         return answer
 
     async def guarded(self, unit: Unit, arguments: msgspec.Struct) -> Answer:

@@ -18,6 +18,7 @@ from craton.contract import Method
 from craton.data.inbox import DONE, Answer, Inbox, Keyed, answer_of
 from craton.data.store import Store, Unit, transact
 from craton.errors import OutcomeUnknown, StillRunning
+from craton.failpoints import reach
 from craton.sources import Ids
 from craton.values import Fault
 
@@ -85,11 +86,13 @@ class Effect:
         answer = await transact(self.store, self.module, lambda unit: self.claim(unit, call, deadline))
         if answer is not None:
             return answer
+        reach("X1")
         try:
             answer = await self.outside(call, arguments, deadline)
         except BaseException:
             await asyncio.shield(transact(self.store, self.module, lambda unit: self.release(unit, call)))
             raise
+        reach("X2")
         return await transact(self.store, self.module, lambda unit: self.record(unit, call, answer))
 
     async def claim(self, unit: Unit, call: Keyed, deadline: float) -> Answer | None:

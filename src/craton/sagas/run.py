@@ -18,6 +18,7 @@ from craton.contract import Method
 from craton.data.inbox import DONE, Answer, Taken, answer_of
 from craton.data.store import ALONE, Conflict, Store, Unit
 from craton.errors import CallError, Failed, Misuse, NotRun, OutcomeUnknown, ReplayDiffers
+from craton.failpoints import reach
 from craton.sagas.asking import Asking
 from craton.sagas.journal import Answered, Entry, Journal, Record
 from craton.sagas.saga import Bound
@@ -314,6 +315,7 @@ class Run:
             entry.status, entry.type = "failed", f"{type(error).__name__}: {error}"
             self.note(step, entry)
             raise Failed(call.endpoint.name, entry.type) from error
+        reach("S1")
         entry.status, entry.answer = "done", codec.encode(value)
         self.note(step, entry)
         return value
@@ -331,6 +333,7 @@ class Run:
                 await self.undo_outside(step, bound)
         except (Fault, Failed) as error:
             await self.park(error)
+        reach("S4")
         entry.status = "undone"
         self.note(step, entry)
 

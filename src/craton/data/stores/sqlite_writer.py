@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from craton.data.store import Conflict
 from craton.data.stores.sqlite_connection import SQLiteConnection, unavailable
 from craton.errors import NotRun, OutcomeUnknown
+from craton.failpoints import reach
 
 RETRY = 0.005
 """Seconds between two tries to get a lock that another program holds."""
@@ -175,7 +176,10 @@ class Writer:
 
     def write_out(self, loop: asyncio.AbstractEventLoop) -> None:
         """In the helper thread: the disk is waited for here."""
-        loop.call_soon_threadsafe(self.end, self.try_commit())
+        reach("P3")
+        error = self.try_commit()
+        reach("P4")
+        loop.call_soon_threadsafe(self.end, error)
 
     def try_commit(self) -> sqlite3.Error | None:
         """COMMIT, and the error where it failed."""

@@ -1,0 +1,211 @@
+"""`craton crashtest`: an application in real processes, struck at one failpoint after the other, and audited each time.
+
+The application declares in `<package>/crashtest`: `async def scenario(scene)`, which uses the application and notes what
+it was answered in `scene.history`; and `async def invariants(scene)`, which lists what is wrong when all is quiet. The
+processes keep running between trials, so that both must get on with what earlier trials have left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from craton.errors import DeclarationError
+from craton.lab.crashtest_armed import CONTROL
+from craton.lab.crashtest_control import KINDS, Blow, Control, Kind, Place
+from craton.lab.records import Records
+from craton.run.child import Program, Say, answers
+from craton.run.folder import Folder
+from craton.run.plan import Plan
+from craton.run.supervisor import Options, plan_of
+from craton.testing.processes import Processes, begin
+from craton.topology import Service
+
+STRUCTURES = ("monolith", "microservices", "hybrid")
+LONGEST = 60.0
+"""Seconds after which a trial must have come to rest."""
+LOOK = 0.1
+"""Seconds between two looks whether all is quiet."""
+Verdict = Literal["ok", "failed", "not reached"]
+
+
+@dataclass
+class Scene:
+    """What an application's scenario and its invariants are given. `history` holds what scenarios noted, in all trials
+    of one structure; `chance` is seeded for each trial.
+    """
+
+    processes: Processes
+    records: Records
+    history: list[Any] = field(default_factory=list)
+    chance: random.Random = field(default_factory=random.Random)
+    trial: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where the application's edge is."""
+        return self.processes.url
+
+
+Scenario = Callable[[Scene], Awaitable[None]]
+Invariants = Callable[[Scene], Awaitable[list[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is tried. `database`: a PostgreSQL URL, whose name the structures' databases begin with; None for SQLite.
+    `broker`: a URL. `sample`: so many trials, drawn by `seed`, instead of all.
+    """
+
+    package: str
+    topology: str
+    database: str | None = None
+    broker: str | None = None
+    kinds: tuple[Kind, ...] = KINDS
+    sample: int | None = None
+    seed: int = 1
+
+    def __str__(self) -> str:
+        broker = " with a broker" if self.broker else ""
+        return f"{self.topology} on {'PostgreSQL' if self.database else 'SQLite'}{broker}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trial."""
+
+    blow: Blow
+    verdict: Verdict
+    findings: Sequence[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ArmedPlan(Plan):
+    """A plan whose services ask at each failpoint. `control` is the socket where they do."""
+
+    control: Path = Path()
+
+    def program(self, service: Service, replica: int) -> Program:
+        """One process of a service."""
+        plain = super().program(service, replica)
+        command = [*plain.command[:2], "craton.lab.crashtest_armed", self.package]
+        return replace(plain, command=command, environ=dict(plain.environ) | {CONTROL: str(self.control)})
+
+    @classmethod
+    def of(cls, plan: Plan, control: Path) -> ArmedPlan:
+        """The same plan, armed."""
+        return cls(**{part.name: getattr(plan, part.name) for part in fields(plan)}, control=control)
+
+
+@asynccontextmanager
+async def started(setting: Setting, say: Say) -> AsyncIterator[tuple[Processes, Control]]:
+    """An application's armed processes, and what strikes them."""
+    options = Options(package=setting.package, topology=setting.topology, port=0, database=setting.database)
+    async with AsyncExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
+        folder = stack.enter_context(Folder(place / "data"))
+        control = stack.enter_context(Control(place / "control"))
+        plan = ArmedPlan.of(plan_of(options, folder, sockets=place), control.path)
+        yield await begin(plan, stack, say), control
+
+
+class Crashtest:
+    """The trials of one structure, one after the other."""
+
+    def __init__(self, setting: Setting, scene: Scene, control: Control) -> None:
+        self.setting, self.scene, self.control = setting, scene, control
+        declared = import_module(f"{setting.package}.crashtest")
+        self.scenario: Scenario = declared.scenario
+        self.invariants: Invariants = declared.invariants
+        self.known: set[str] = set()
+
+    async def run(self) -> AsyncIterator[Result]:
+        """First without a blow: that tells where blows can be struck."""
+        findings = await self.act(None)
+        if findings:
+            raise DeclarationError(f"{self.setting}: wrong even when nothing befalls it: {'; '.join(findings)}")
+        for blow in self.blows():
+            yield await self.strike(blow)
+
+    def blows(self) -> Sequence[Blow]:
+        """One of each kind at each failpoint that was reached, in one of the services, at one of the times."""
+        chance = random.Random(self.setting.seed)
+        services = dict[str, list[Place]]()
+        for place in sorted(self.control.seen, key=lambda p: (p.point, p.service)):
+            services.setdefault(place.point, []).append(place)
+        made = []
+        for kind in self.setting.kinds:
+            for places in services.values():
+                place = chance.choice(places)
+                made.append(Blow(place, chance.randint(1, self.control.seen[place]), kind))
+        wanted = self.setting.sample
+        return made if wanted is None or wanted >= len(made) else chance.sample(made, wanted)
+
+    async def strike(self, blow: Blow) -> Result:
+        """One trial; again, at the first time, where the scenario took another way and did not come by so often."""
+        began = time.monotonic()
+        findings = await self.act(blow)
+        if not self.control.struck.is_set() and not findings and blow.nth > 1:
+            blow = replace(blow, nth=1)
+            findings = await self.act(blow)
+        verdict: Verdict = "failed" if findings else "ok" if self.control.struck.is_set() else "not reached"
+        return Result(blow, verdict, findings, time.monotonic() - began)
+
+    async def act(self, blow: Blow | None) -> list[str]:
+        """The scenario, with one blow at most, until all is quiet; what is wrong then and was not before."""
+        self.scene.trial += 1
+        self.scene.chance = random.Random(f"{self.setting.seed}/{self.scene.trial}")
+        findings = []
+        with self.control.armed(blow):
+            try:
+                async with asyncio.timeout(LONGEST):
+                    await self.scenario(self.scene)
+                    await self.calm()
+            except TimeoutError:
+                findings = ["it did not come to rest", *await self.scene.records.unrest()]
+            except Exception as error:  # such as an answer that the scenario did not expect
+                findings = [f"{type(error).__name__}: {error}"]
+        findings += [found for found in await self.invariants(self.scene) if found not in self.known]
+        self.known.update(findings)
+        return findings
+
+    async def calm(self) -> None:
+        """Return when nothing goes on any more, at two looks."""
+        quiet = 0
+        while quiet < 2:
+            await asyncio.sleep(LOOK)
+            quiet = 0 if await self.restless() else quiet + 1
+
+    async def restless(self) -> bool:
+        """Whether a process is stopped or away, or something goes on."""
+        places = [child.program.answers_at for child in self.scene.processes.children.values()]
+        if self.control.resting or not all(await asyncio.gather(*map(answers, places))):
+            return True
+        return bool(await self.scene.records.unrest())
+
+
+async def crashtest(setting: Setting, say: Say) -> AsyncIterator[Result]:
+    """All trials of one structure. `say` is given every line of every process."""
+    async with started(setting, say) as (processes, control), Records(processes) as records:
+        async for result in Crashtest(setting, Scene(processes, records), control).run():
+            yield result
+
+
+def matrix(results: Sequence[Result], kinds: Sequence[Kind]) -> str:
+    """Failpoints and kinds, as a table for people."""
+    found: Mapping[tuple[str, str], Result] = {(r.blow.place.point, r.blow.kind): r for r in results}
+    points = sorted({point for point, _ in found}, key=lambda point: (point[0], int(point[1:])))
+    lines = [f"{'':6}" + "".join(f"{kind:14}" for kind in kinds)]
+    for point in points:
+        cells = [found[point, kind].verdict if (point, kind) in found else "" for kind in kinds]
+        lines.append(f"{point:6}" + "".join(f"{cell:14}" for cell in cells))
+    return "\n".join(line.rstrip() for line in lines)

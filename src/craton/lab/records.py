@@ -1,0 +1,68 @@
+"""What the services of a running application have written down, read from their databases directly."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from craton.testing.processes import Processes
+
+Row = dict[str, Any]
+
+
+class Records:
+    """The databases of all services, opened for reading: `async with Records(processes) as records`."""
+
+    def __init__(self, processes: Processes) -> None:
+        databases = processes.plan.databases()
+        self.homes = {module: databases[service.name] for service in processes.topology.services
+                      for module in service.modules}
+        self.open: dict[str, Any] = {}
+        self.stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for url in set(self.homes.values()):
+            self.open[url] = await self.connected(url)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.stack.aclose()
+
+    async def connected(self, url: str) -> Any:
+        """A connection to one database."""
+        if url.startswith("sqlite:///"):
+            file = sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=10)
+            file.row_factory = sqlite3.Row
+            self.stack.callback(file.close)
+            return file
+        import asyncpg
+
+        connection = await asyncpg.connect(url)
+        self.stack.push_async_callback(connection.close)
+        return connection
+
+    async def read(self, module: str, table: str, where: str = "true") -> list[Row]:
+        """Rows of one table of a module, which is named without the module."""
+        connection = self.open[self.homes[module]]
+        if isinstance(connection, sqlite3.Connection):
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {module}_{table} WHERE {where}")]
+        found = await connection.fetch(f'SELECT * FROM "{module}"."{module}_{table}" WHERE {where}')
+        return [dict(row) for row in found]
+
+    async def unrest(self) -> list[str]:
+        """What still goes on: a line for each."""
+        return [line for module in self.homes for table, where in GOING_ON.items()
+                for line in shown(module, table, await self.read(module, table, where))]
+
+
+GOING_ON = {"saga": "state IN ('running', 'undoing')", "inbox": "status = 'running'"}
+"""By the framework's table: the rows that are not at their end."""
+
+
+def shown(module: str, table: str, rows: list[Row]) -> Iterator[str]:
+    """Rows, for people."""
+    for row in rows:
+        told = {name: row.get(name) for name in ("id", "key", "message", "method", "type", "state", "status", "pending")}
+        yield f"{module}_{table}: {', '.join(f'{name}={value}' for name, value in told.items() if value is not None)}"
