@@ -15,6 +15,7 @@ from bench.harness import Benchmark, Result, compare, paragraph
 GROUPS = {
     "calls": "a call between modules: co-located, through the codec, over rpc",
     "data": "commands and queries on SQLite and PostgreSQL",
+    "edge": "commands over HTTP, with their event and their inbox row",
     "sagas": "a saga of four steps",
 }
 

@@ -18,6 +18,7 @@ from bench.shop.contracts import Catalog
 from craton.calls.links.rpc import RpcLink, RpcServer
 from craton.data.migrations import migrate
 from craton.run.process import Process
+from craton.run.serve import edge_of
 from craton.testing.start import SECRET, calling, topology_named, user
 
 CRATON = f"craton {version('craton')} (msgspec {version('msgspec')})"
@@ -52,6 +53,19 @@ async def serve(socket: str) -> None:
             await asyncio.Event().wait()
 
 
+async def serve_edge(address: str, database: str) -> None:
+    """The whole application at an HTTP address, as `craton serve` would, until ended."""
+    topology = topology_named(shop, "monolith")
+    await migrate(database, shop.modules)
+    async with (
+        Process(
+            shop, topology, "shop", database=database, secret=SECRET, links=alone, environ={},
+        ) as process,
+        edge_of(process, SECRET, at=address),
+    ):
+        await asyncio.Event().wait()
+
+
 def alone(service: str) -> RpcLink:
     """The link to a service that nobody asks for."""
     raise LookupError(service)
@@ -75,4 +89,4 @@ async def remote_catalog(socket: str) -> AsyncIterator[Catalog]:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(serve(sys.argv[1]))
+    uvloop.run(serve(sys.argv[1]) if len(sys.argv) == 2 else serve_edge(*sys.argv[1:]))

@@ -21,13 +21,13 @@ def pin(pid: int, core: int) -> None:
 
 
 @asynccontextmanager
-async def server(socket: str, *command: str) -> AsyncIterator[None]:
-    """Run `python -m command` until it has opened its Unix socket, and end it afterwards."""
+async def server(address: str, *command: str) -> AsyncIterator[None]:
+    """Run `python -m command` until it answers at its Unix socket or its "host:port", and end it afterwards."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command)
     pin(process.pid, 1)
     pin(0, 0)
     try:
-        await opened(socket, process)
+        await opened(address, process)
         yield
     finally:
         if len(CORES) > 1:
@@ -37,19 +37,25 @@ async def server(socket: str, *command: str) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def opened(socket: str, process: asyncio.subprocess.Process) -> None:
-    """Wait until the socket answers."""
+async def opened(address: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until a server answers."""
     for _ in range(400):
         if process.returncode is not None:
             raise RuntimeError(f"a server of the benchmark ended with {process.returncode} before it answered")
         try:
-            _, writer = await asyncio.open_unix_connection(socket)
+            _, writer = await connected(address)
         except OSError:
             await asyncio.sleep(0.05)
             continue
         writer.close()
         return
-    raise TimeoutError(f"nothing answers at {socket}")
+    raise TimeoutError(f"nothing answers at {address}")
+
+
+async def connected(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to a Unix socket, or to "host:port"."""
+    host, _, port = address.rpartition(":")
+    return await (asyncio.open_connection(host, int(port)) if host else asyncio.open_unix_connection(address))
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from craton import Value, command, query, saga
+from craton import Event, Value, command, query, saga
 
 
 class Product(Value):
@@ -23,6 +23,14 @@ class Product(Value):
 class Sale(Value):
     """What is kept of an order."""
 
+    customer: str
+    total: int
+
+
+class Sold(Event, key="order"):
+    """An order was placed."""
+
+    order: str
     customer: str
     total: int
 
@@ -47,6 +55,11 @@ class Orders(Protocol):
     @command
     async def place(self, order: str) -> None:
         """One write."""
+        ...
+
+    @command(post="/sales", allow="anyone")
+    async def sell(self, order: str) -> None:
+        """One write and one event."""
         ...
 
     @command

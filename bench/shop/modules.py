@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.peers.catalog import shelf
 from bench.shop import tables
-from bench.shop.contracts import Catalog, Orders, Payments, Product, Sale, Stock
-from craton import Database, Saga
+from bench.shop.contracts import Catalog, Orders, Payments, Product, Sale, Sold, Stock
+from craton import Database, Events, Saga
 
 
 class Shelf(Catalog):
@@ -28,12 +28,17 @@ class Desk(Orders):
 
     statements = tables.Statements(tables.orders)
 
-    def __init__(self, db: Database, saga: Saga, stock: Stock, payments: Payments) -> None:
-        self.db, self.saga, self.stock, self.payments = db, saga, stock, payments
+    def __init__(self, db: Database, events: Events, saga: Saga, stock: Stock, payments: Payments) -> None:
+        self.db, self.events, self.saga, self.stock, self.payments = db, events, saga, stock, payments
 
     async def place(self, order: str) -> None:
         """One write."""
         await self.db.execute(self.statements.insert, tables.row(order))
+
+    async def sell(self, order: str) -> None:
+        """One write and one event."""
+        await self.place(order)
+        await self.events.publish(Sold(order, tables.CUSTOMER, tables.TOTAL))
 
     async def cancel(self, order: str) -> None:
         """The undo of `place`."""

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, dele
 
 STORED = 1000
 """Orders that are there before the first read."""
+CUSTOMER, TOTAL = "user:1", 1999
 BODY = '{"items": [' + ", ".join(['"SKU-000001"'] * 10) + "]}"
 
 
@@ -40,7 +41,7 @@ class Statements:
 
 def row(order: str) -> dict[str, Any]:
     """One order's row, in each of the tables."""
-    return {"id": order, "customer": "user:1", "total": 1999, "body": BODY}
+    return {"id": order, "customer": CUSTOMER, "total": TOTAL, "body": BODY}
 
 
 def stored() -> list[dict[str, Any]]:

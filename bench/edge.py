@@ -1,0 +1,74 @@
+"""Commands over HTTP: our edge beside FastAPI, each in a process of its own, asked by a third one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import postgresql
+from bench.data import POSTGRESQL, SQLITE
+from bench.harness import Benchmark, Measure, Side
+from bench.ours import CRATON
+from bench.peers import database, site
+from bench.processes import measuring, server
+from tests.postgresql import free_port
+
+Place = Callable[[], AbstractAsyncContextManager[str]]
+"""Opens a database, and gives its URL."""
+
+
+@asynccontextmanager
+async def file(scheme: str) -> AsyncIterator[str]:
+    """An SQLite file."""
+    with TemporaryDirectory(prefix="craton-bench-") as folder:
+        yield f"{scheme}:///{Path(folder) / 'shop.db'}"
+
+
+@asynccontextmanager
+async def database_of_a_server(scheme: str) -> AsyncIterator[str]:
+    """A database on a PostgreSQL server of its own."""
+    async with postgresql.server("shop") as url:
+        yield f"{url}/shop".replace("postgresql:", f"{scheme}:")
+
+
+@asynccontextmanager
+async def asked(place: Place, program: tuple[str, ...], *, concurrency: int) -> AsyncIterator[Measure]:
+    """A server with a database, and what asks it over HTTP."""
+    address = f"127.0.0.1:{free_port()}"
+    module, *options = program
+    async with place() as url, server(address, module, address, url, *options):
+        async with measuring("bench.load", address, str(concurrency)) as measure:
+            yield measure
+
+
+def sale(
+    peer: str, ours: tuple[str, Place], theirs: tuple[str, Place], *, concurrency: int, events: bool, goal: float | None
+) -> Benchmark:
+    """Orders that are sold over HTTP."""
+    what = "with its outbox row by hand" if events else "with neither outbox nor inbox"
+    program = ("bench.peers.site", "events" if events else "write")
+    return Benchmark(
+        name=f"command with its event and its inbox row over HTTP, beside {peer} {what}, {concurrency} at once",
+        unit="µs" if concurrency == 1 else "calls/s", better="lower" if concurrency == 1 else "higher", goal=goal,
+        ours=Side(ours[0], partial(asked, ours[1], ("bench.ours",), concurrency=concurrency)),
+        peer=Side(theirs[0], partial(asked, theirs[1], program, concurrency=concurrency)),
+    )
+
+
+SERVER = f"{CRATON} on uvicorn {version('uvicorn')} (uvloop, httptools)"
+ON_SQLITE = (f"{SERVER}, {SQLITE}", partial(file, "sqlite"))
+PEER_ON_SQLITE = (f"{site.SITE}, {database.AIOSQLITE}, {SQLITE}", partial(file, "sqlite+aiosqlite"))
+ON_POSTGRESQL = (f"{SERVER}, SERIALIZABLE, {POSTGRESQL}", partial(database_of_a_server, "postgresql"))
+PEER_ON_POSTGRESQL = (
+    f"{site.SITE}, {database.ASYNCPG}, READ COMMITTED, {POSTGRESQL}",
+    partial(database_of_a_server, "postgresql+asyncpg"),
+)
+BENCHMARKS = [
+    sale("FastAPI on SQLite", ON_SQLITE, PEER_ON_SQLITE, concurrency=64, events=False, goal=5),
+    sale("FastAPI on PostgreSQL", ON_POSTGRESQL, PEER_ON_POSTGRESQL, concurrency=64, events=True, goal=2),
+    sale("FastAPI on PostgreSQL", ON_POSTGRESQL, PEER_ON_POSTGRESQL, concurrency=1, events=True, goal=None),
+]

@@ -1,0 +1,86 @@
+"""Load over HTTP from a process of its own: the least that a client can do, so that servers are measured, not it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import sys
+from typing import cast
+from uuid import uuid4
+
+import uvloop
+
+from bench.harness import latency, throughput
+from bench.processes import pin
+
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+BASE, NUMBERS = f"{os.getpid()}-{uuid4().hex[:8]}", itertools.count()
+
+
+class Connection(asyncio.Protocol):
+    """One connection, kept open; one request at a time."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.waiting: asyncio.Future[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Open."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """A server that closes a connection has failed."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_exception(error or ConnectionResetError("the server closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        """An answer is whole when its body is."""
+        self.received += data
+        head = self.received.find(b"\r\n\r\n")
+        length = LENGTH.search(self.received, 0, head) if head >= 0 else None
+        if head >= 0 and len(self.received) >= head + 4 + (int(length[1]) if length else 0):
+            answer, self.received = bytes(self.received), bytearray()
+            if self.waiting is not None and not self.waiting.done():
+                self.waiting.set_result(answer)
+
+    async def ask(self, request: bytes) -> bytes:
+        """One request and its answer."""
+        self.waiting = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return await self.waiting
+
+
+def sale() -> bytes:
+    """A request to sell a new order, under a new key."""
+    order = f"order-{BASE}-{next(NUMBERS):09d}"
+    body = b'{"order":"%s"}' % order.encode()
+    return (
+        b"POST /sales HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nIdempotency-Key: \"%s\"\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (order.encode(), len(body), body)
+    )
+
+
+async def measure(address: str, concurrency: int) -> None:
+    """For each number of seconds on standard input, a figure on standard output."""
+    loop, (host, _, port) = asyncio.get_running_loop(), address.rpartition(":")
+    idle = [(await loop.create_connection(Connection, host, int(port)))[1] for _ in range(concurrency)]
+
+    async def call() -> None:
+        connection = idle.pop()
+        answer = await connection.ask(sale())
+        if not answer.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(f"the server answered {answer!r}")
+        idle.append(connection)
+
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        if concurrency == 1:
+            print(await latency(call, seconds=float(line)), flush=True)
+        else:
+            print(await throughput(call, concurrency=concurrency, seconds=float(line)), flush=True)
+
+
+if __name__ == "__main__":
+    pin(0, 0)
+    uvloop.run(measure(sys.argv[1], int(sys.argv[2])))
