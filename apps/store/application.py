@@ -11,6 +11,8 @@ from apps.store.orders.contract import Orders
 from apps.store.orders.settings import OrderSettings
 from apps.store.payments.contract import Payments
 from apps.store.payments.settings import PaymentSettings
+from apps.store.shipping.contract import Shipping
+from apps.store.shipping.settings import ShippingSettings
 from apps.store.users.contract import Users
 from apps.store.users.settings import UserSettings
 from craton import Application, Module
@@ -39,5 +41,9 @@ store = Application("store", [
     Module(
         "payments", Payments, "apps.store.payments.module:Cashier", owner="finance", settings=PaymentSettings,
         tables="apps.store.payments.tables:metadata", migrations="apps.store.payments.migrations",
+    ),
+    Module(
+        "shipping", Shipping, "apps.store.shipping.module:Dock", owner="fulfilment", settings=ShippingSettings,
+        tables="apps.store.shipping.tables:metadata", migrations="apps.store.shipping.migrations",
     ),
 ])

@@ -39,4 +39,4 @@ def test_contracts_import_only_contracts_and_values() -> None:
         for line in contract.read_text().splitlines():
             if line.startswith("from apps."):
                 source = line.split()[1]
-                assert source == "apps.store.money" or source.endswith(".contract"), f"{contract}: {line}"
+                assert source == "apps.store.money" or source.endswith((".contract", ".events")), f"{contract}: {line}"

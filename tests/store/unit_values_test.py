@@ -20,13 +20,15 @@ from apps.store.orders.events import OrderLine
 from apps.store.orders.module import changed_prices, idle
 from apps.store.orders.records import Record
 from apps.store.orders.settings import OrderSettings
-from apps.store.orders.totals import totals_of
+from apps.store.orders.totals import goods_of, totals_of
 from apps.store.payments.contract import Payment, PaymentAuthorized, PaymentCaptured, PaymentVoided
 from apps.store.payments.contract import Status as PaymentStatus
 from apps.store.payments.merging import merged, news
 from apps.store.payments.provider import Intent
+from apps.store.shipping.contract import Offer
+from apps.store.shipping.rates import offer, read_rates
 from apps.store.users.passwords import hashed, matches
-from craton import Event
+from craton import Event, SettingsError
 
 LINES = st.lists(
     st.builds(
@@ -45,16 +47,25 @@ def test_money_of_two_currencies_does_not_add_up() -> None:
 @given(st.lists(st.tuples(st.integers(0, 100_000), st.integers(1, 99)), min_size=1, max_size=20))
 def test_a_total_is_the_sum_of_its_parts(bought: list[tuple[int, int]]) -> None:
     lines = tuple(OrderLine(str(n), "", quantity, Money(price)) for n, (price, quantity) in enumerate(bought))
-    found = totals_of(lines, "USD", OrderSettings())
+    found = totals_of(goods_of(lines, "USD"), Money(599), OrderSettings())
     assert found.goods.amount == sum(price * quantity for price, quantity in bought)
     assert found.total == total("USD", found.goods, found.shipping, found.tax)
 
 
-def test_half_a_cent_of_tax_is_a_cent_and_enough_goods_travel_free() -> None:
-    settings = OrderSettings(shipping=500, free_shipping_from=10_000, tax=500)
-    cheap = totals_of((OrderLine("a", "", 1, Money(1010)),), "USD", settings)
-    assert (cheap.tax, cheap.shipping) == (Money(51), Money(500))
-    assert totals_of((OrderLine("a", "", 1, Money(10_000)),), "USD", settings).shipping == Money(0)
+def test_half_a_cent_of_tax_is_a_cent() -> None:
+    assert totals_of(Money(1010), Money(0), OrderSettings(tax=500)).tax == Money(51)
+
+
+def test_enough_goods_travel_free_where_the_country_has_such_a_rate() -> None:
+    rates = read_rates("US 500 10000, * 900 0")
+    assert [offer(rates, "US", Money(goods)).price for goods in (9_999, 10_000)] == [Money(500), Money(0)]
+    assert offer(rates, "FR", Money(10**6)) == Offer(Money(900), None)
+
+
+@pytest.mark.parametrize("text", ["", "US 500 10000", "* 500", "* -1 0", "* free 0"])
+def test_rates_that_say_nothing_of_some_country_are_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        read_rates(text)
 
 
 @given(LINES, LINES)

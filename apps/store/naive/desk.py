@@ -6,7 +6,7 @@ from apps.store.inventory.contract import Line
 from apps.store.orders.contract import Order
 from apps.store.orders.events import Address, Text
 from apps.store.orders.module import OrderDesk
-from apps.store.orders.totals import lines_of, totals_of
+from apps.store.orders.totals import goods_of, lines_of, totals_of
 from apps.store.users.contract import Email
 
 
@@ -17,7 +17,9 @@ class NaiveDesk(OrderDesk):
         """Charge, then write, then ship."""
         saga, order = self.saga, self.saga.id("order")
         bought = await saga.step(self.carts.freeze, cart, version, order)
-        total = totals_of(lines_of(bought), bought.currency, self.settings).total
+        goods = goods_of(lines_of(bought), bought.currency)
+        offer = await saga.step(self.shipping.quote, address.country, goods)
+        total = totals_of(goods, offer.price, self.settings).total
         await saga.step(self.payments.authorize, order, total, payment)
         await saga.step(self.place, order, bought, payment, email, address)
         await saga.step(self.inventory.reserve, order, tuple(Line(line.sku, line.quantity) for line in bought.lines))

@@ -11,7 +11,7 @@ from apps.store.carts.contract import CartChanged, CartClosed, CartExpired, Cart
 from apps.store.catalog.contract import InvalidCursor
 from apps.store.inventory.contract import InsufficientStock, ReservationEnded, ReservationNotFound, UnknownSku
 from apps.store.money import Money
-from apps.store.orders.events import Address, OrderLine, Text, Totals
+from apps.store.orders.events import Address, Country, OrderLine, Text, Totals
 from apps.store.payments.contract import CardDeclined, PaymentEnded, PaymentNotFound, RefundRefused, RefundTooLarge
 from apps.store.users.contract import Email
 from craton import Fault, Value, command, query, saga
@@ -112,8 +112,8 @@ class Orders(Protocol):
     """Buying, and what comes after."""
 
     @query(get="/quote", raises=EmptyCart)
-    async def quote(self) -> Quote:
-        """What the caller's cart costs today, shipping and tax included."""
+    async def quote(self, country: Country = "US") -> Quote:
+        """What the caller's cart costs today when it goes to a country, shipping and tax included."""
         ...
 
     @saga(post="/orders", raises=CHECKOUT)

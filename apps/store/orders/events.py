@@ -11,6 +11,8 @@ from apps.store.money import Money
 from craton import Event, Value
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+"""An ISO 3166 code."""
 
 
 class Address(Value):
@@ -20,7 +22,7 @@ class Address(Value):
     street: Text
     city: Text
     postcode: Annotated[str, Meta(min_length=1, max_length=20)]
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    country: Country
     state: Annotated[str, Meta(max_length=100)] = ""
 
 

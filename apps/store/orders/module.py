@@ -25,17 +25,21 @@ from apps.store.orders.contract import (
 )
 from apps.store.orders.events import (
     Address,
+    Country,
     OrderCancelled,
+    OrderLine,
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
     OrderShipped,
     Text,
+    Totals,
 )
 from apps.store.orders.records import Record, Records
 from apps.store.orders.settings import OrderSettings
-from apps.store.orders.totals import lines_of, totals_of
+from apps.store.orders.totals import goods_of, lines_of, totals_of
 from apps.store.payments.contract import Payments
+from apps.store.shipping.contract import Shipping
 from apps.store.users.contract import Email
 from craton import Call, Clock, Database, Events, Saga, Value, command, query
 
@@ -53,18 +57,23 @@ class OrderDesk(Orders):
 
     def __init__(
         self, db: Database, events: Events, saga: Saga, call: Call, clock: Clock, catalog: Catalog, carts: Carts,
-        inventory: Inventory, payments: Payments, settings: OrderSettings,
+        inventory: Inventory, payments: Payments, shipping: Shipping, settings: OrderSettings,
     ) -> None:
         self.events, self.saga, self.call, self.clock = events, saga, call, clock
         self.catalog, self.carts, self.inventory, self.payments = catalog, carts, inventory, payments
-        self.settings, self.records = settings, Records(db)
+        self.shipping, self.settings, self.records = shipping, settings, Records(db)
 
-    async def quote(self) -> Quote:
+    async def quote(self, country: Country = "US") -> Quote:
         cart = await self.carts.mine()
         if not cart.lines:
             raise EmptyCart
         lines = lines_of(cart)
-        return Quote(cart.id, cart.version, lines, totals_of(lines, cart.currency, self.settings))
+        return Quote(cart.id, cart.version, lines, await self.totals(lines, cart.currency, country))
+
+    async def totals(self, lines: tuple[OrderLine, ...], currency: str, country: str) -> Totals:
+        """What an order costs that goes to a country."""
+        goods = goods_of(lines, currency)
+        return totals_of(goods, (await self.shipping.quote(country, goods)).price, self.settings)
 
     async def checkout(self, cart: str, version: int, payment: Text, email: Email, address: Address) -> Order:
         saga, order = self.saga, self.saga.id("order")
@@ -161,9 +170,10 @@ class OrderDesk(Orders):
         if changes := changed_prices(cart, {product.sku: product for product in products}):
             raise PriceChanged(changes)
         now, lines = self.clock.now(), lines_of(cart)
+        totals = await self.totals(lines, cart.currency, address.country)
         placed = Order(
             id=order, owner=self.call.caller.subject, cart=cart.id, email=email, address=address, lines=lines,
-            totals=totals_of(lines, cart.currency, self.settings), status="submitted", placed=now,
+            totals=totals, status="submitted", placed=now,
             history=(Change("submitted", now, ""),), refunded=Money(0, cart.currency),
         )
         record = Record(placed, payment, "checkout", cart.version)

@@ -13,9 +13,13 @@ def lines_of(cart: Cart) -> tuple[OrderLine, ...]:
     return tuple(OrderLine(line.sku, line.name, line.quantity, line.unit_price) for line in cart.lines)
 
 
-def totals_of(lines: tuple[OrderLine, ...], currency: str, settings: OrderSettings) -> Totals:
+def goods_of(lines: tuple[OrderLine, ...], currency: str) -> Money:
+    """What the goods cost."""
+    return total(currency, *(line.unit_price.times(line.quantity) for line in lines))
+
+
+def totals_of(goods: Money, shipping: Money, settings: OrderSettings) -> Totals:
     """Goods, shipping, and the tax on goods, rounded to the nearest minor unit, half a unit up."""
-    goods = total(currency, *(line.unit_price.times(line.quantity) for line in lines))
-    shipping = Money(0 if goods.amount >= settings.free_shipping_from else settings.shipping, currency)
+    currency = goods.currency
     tax = Money((goods.amount * settings.tax + 5_000) // 10_000, currency)
     return Totals(goods, shipping, tax, total(currency, goods, shipping, tax))

@@ -1,0 +1,1 @@
+"""What it costs to send goods, and what is to be sent."""
