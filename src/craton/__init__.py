@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from craton.application import Application
-from craton.contract import command, effect, query, saga
+from craton.contract import command, effect, on, query, saga
 from craton.errors import (
     CallError,
     CallInsideTransaction,
@@ -59,7 +59,7 @@ __all__ = [
     "CratonError", "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments",
     "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown",
     "OutsideStep", "QueryWrote", "ReplayDiffers", "Saga", "Secret", "Settings", "SettingsError", "StillRunning",
-    "Tokens", "Topology", "Value", "Withdrawn", "command", "effect", "query", "saga",
+    "Tokens", "Topology", "Value", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 

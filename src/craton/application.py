@@ -12,6 +12,10 @@ from craton.errors import DeclarationError
 from craton.implementation import check_cycles, check_implementation, check_needs, needs_of
 from craton.module import Module, load
 from craton.routes import check_routes
+from craton.values import Event
+
+SAGAS = "$sagas"
+"""The subscriber that stands for all sagas of a module which wait for events."""
 
 
 @dataclass(frozen=True, init=False)
@@ -51,6 +55,20 @@ class Application:
         for module in self.modules:
             for method in methods_of(module.contract).values():
                 yield module, method
+
+    def subscribers(self, event: type[Event]) -> tuple[str, ...]:
+        """Who hears of an event: "module.method" for each handler, "module.$sagas" where sagas may wait for it."""
+        found = {f"{m.name}.{method.name}": None for m, method in self.methods() if event in method.on}
+        waiting = {f"{m.name}.{SAGAS}": None for m, method in self.methods() if event in method.awaits}
+        return (*found, *waiting)
+
+    def destinations(self) -> dict[str, tuple[str, ...]]:
+        """The modules that hear of each event, by the name of its type."""
+        found: dict[str, dict[str, None]] = {}
+        for module, method in self.methods():
+            for event in (*method.on, *method.awaits):
+                found.setdefault(event.__name__, {})[module.name] = None
+        return {name: tuple(modules) for name, modules in found.items()}
 
 
 def find_application(name: str) -> Application:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints, overload
 
 import msgspec
 
 from craton.errors import DeclarationError
-from craton.values import Fault
+from craton.values import Event, Fault
 
 Kind = Literal["query", "command", "saga", "effect"]
 Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any] | AsyncIterator[Any]])
 Faults = type[Fault] | tuple[type[Fault], ...]
+EventTypes = type[Event] | tuple[type[Event], ...]
 MARK = "__craton_mark__"
 
 
@@ -36,6 +37,9 @@ class Mark:
     route: Route | None
     raises: tuple[type[Fault], ...]
     allow: str
+    version: int = 1
+    awaits: tuple[type[Event], ...] = ()
+    on: tuple[type[Event], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Method:
     """One method of a contract, with all that links, edge and storage need to know of it.
 
     `arguments` is a frozen struct with the parameters as fields: it is what crosses in place of `(*args, **kwargs)`.
+    A saga has the `version` of its code, and the events that it `awaits`. `on`: the events that call the method.
     """
 
     name: str
@@ -53,6 +58,9 @@ class Method:
     route: Route | None = None
     allow: str = "caller"
     streams: bool = False
+    version: int = 1
+    awaits: tuple[type[Event], ...] = ()
+    on: tuple[type[Event], ...] = ()
     signature: inspect.Signature = field(default_factory=inspect.Signature, compare=False)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Struct:
@@ -71,31 +79,58 @@ class Marker:
     @overload
     def __call__(
         self, /, *, get: str | None = None, post: str | None = None, put: str | None = None, patch: str | None = None,
-        delete: str | None = None, raises: Faults = (), allow: str = "caller",
+        delete: str | None = None, raises: Faults = (), allow: str = "caller", version: int = 1,
+        awaits: EventTypes = (),
     ) -> Callable[[F], F]: ...
     def __call__(self, method: Any = None, /, **options: Any) -> Any:
         """Mark a method.
 
         `get`, `post`, `put`, `patch`, `delete`: the path at the edge, with `{parameter}` where one stands in it.
         `raises`: the faults it may answer with. `allow`: who may call it from outside: "anyone", "caller" (whoever has
-        a token, guests included), or a role such as "user" or "admin".
+        a token, guests included), or a role such as "user" or "admin". Of a saga, `version`: that of its code; `awaits`:
+        the events that it waits for.
         """
         mark = mark_of(self.kind, **options)
 
         def apply(f: F) -> F:
+            if hasattr(f, MARK):
+                raise DeclarationError(f"{f.__qualname__} is marked twice: keep one mark, and write @on(...) above it.")
             setattr(f, MARK, mark)
             return f
 
         return apply if method is None else apply(method)
 
 
-def mark_of(kind: Kind, *, raises: Faults = (), allow: str = "caller", **routes: str | None) -> Mark:
+def mark_of(
+    kind: Kind, *, raises: Faults = (), allow: str = "caller", version: int = 1, awaits: EventTypes = (),
+    **routes: str | None,
+) -> Mark:
     """The mark that a decorator leaves."""
     found = [Route(verb.upper(), path) for verb, path in routes.items() if path is not None]  # type: ignore[arg-type]
     if len(found) > 1:
         paths = " and ".join(f"{route.verb} {route.path}" for route in found)
         raise DeclarationError(f"@{kind} was given {paths}: give a method one route.")
-    return Mark(kind, found[0] if found else None, raises if isinstance(raises, tuple) else (raises,), allow)
+    if kind != "saga" and (version != 1 or awaits):
+        raise DeclarationError(f"@{kind} was given version= or awaits=: only a saga has versions, and waits for events.")
+    return Mark(kind, found[0] if found else None, listed(raises), allow, version, listed(awaits))
+
+
+def listed(one_or_more: Any) -> tuple[Any, ...]:
+    """One or more, as a tuple."""
+    return one_or_more if isinstance(one_or_more, tuple) else (one_or_more,)
+
+
+def on(*events: type[Event]) -> Callable[[F], F]:
+    """Mark a method that events call: `@on(OrderPlaced)`, in the contract of the module that wants to hear of them.
+
+    It takes the event, or a union of those named, and returns None. It is a command; over `@saga`, a saga.
+    """
+
+    def apply(f: F) -> F:
+        setattr(f, MARK, replace(getattr(f, MARK, Mark("command", None, (), "caller")), on=events))
+        return f
+
+    return apply
 
 
 query = Marker("query")
@@ -156,6 +191,7 @@ def method_of(kind: type, name: str, mark: Mark) -> Method:
     result, streams = hints["return"], get_origin(hints["return"]) is AsyncIterator
     return Method(
         name=name, kind=mark.kind, raises=mark.raises, route=mark.route, allow=mark.allow, streams=streams,
+        version=mark.version, awaits=mark.awaits, on=mark.on,
         arguments=arguments, result=get_args(result)[0] if streams else result,
         signature=signature.replace(parameters=parameters),
     )

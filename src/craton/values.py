@@ -46,6 +46,12 @@ class Event(Value, metaclass=EventMeta):
     ordered_by: ClassVar[str | None]
     schema_version: ClassVar[int]
 
+    @staticmethod
+    def upcast(version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """The fields of an event that was stored with an older version, as this version has them. Override it where
+        a new version is more than further fields with defaults."""
+        return data
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Fault(Exception):

@@ -55,6 +55,8 @@ class Unit(Protocol):
     """False while a saga's window runs a query."""
     wrote: bool
     """Whether it has written since it began, or since someone set this to False."""
+    after: set[Callable[[], None]]
+    """What to call when it has been committed."""
 
     async def execute(self, module: str, statement: Executable, parameters: Parameters = None) -> Rows:
         """Run one statement for a module. Conflict; QueryWrote, ForeignTable, StatementRefused; SQLAlchemy's errors."""
@@ -139,8 +141,15 @@ async def run(unit: Unit, body: Callable[[Unit], Awaitable[R]]) -> R:
             if not isinstance(error, asyncio.CancelledError):
                 raise
         raise
-    await unit.commit()
+    await commit(unit)
     return result
+
+
+async def commit(unit: Unit) -> None:
+    """Commit, then call whoever waits for that."""
+    await unit.commit()
+    for call in unit.after:
+        call()
 
 
 def open_store(url: str, modules: Sequence[str], *, connections: int = 10) -> Store:

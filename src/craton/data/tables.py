@@ -16,13 +16,17 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    UniqueConstraint,
 )
+
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""What counts rows by itself: in SQLite only an INTEGER does."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleTables:
-    """`inbox`: calls already answered, by key. `outbox`: events. `saga`, `journal`: sagas and their steps."""
+    """`inbox`: calls already answered, by key. `outbox`: events. `saga`, `journal`: sagas and their steps. `arrival`:
+    events that sagas may wait for; `awaited`: the latest of each type and key, where who waits and what arrives meet.
+    `sequence`, `cursor`: the order of events, sent and received. `letter`: events received and not applied yet."""
 
     metadata: MetaData
     inbox: Table
@@ -30,6 +34,10 @@ class ModuleTables:
     sequence: Table
     saga: Table
     journal: Table
+    arrival: Table
+    awaited: Table
+    cursor: Table
+    letter: Table
 
 
 @cache
@@ -39,12 +47,14 @@ def tables_of(module: str) -> ModuleTables:
     return ModuleTables(
         metadata, inbox_of(module, metadata), outbox_of(module, metadata), sequence_of(module, metadata),
         saga_of(module, metadata), journal_of(module, metadata),
+        arrival_of(module, metadata), awaited_of(module, metadata),
+        cursor_of(module, metadata), letter_of(module, metadata),
     )
 
 
 def inbox_of(module: str, metadata: MetaData) -> Table:
     """`status`: running (effects, sagas), done, fault, failed (sagas), tombstone."""
-    return Table(
+    table = Table(
         f"{module}_inbox", metadata,
         Column("key", String, primary_key=True),
         Column("method", String, nullable=False),
@@ -57,37 +67,94 @@ def inbox_of(module: str, metadata: MetaData) -> Table:
         Column("lease_until", Float),
         Column("created", Float, nullable=False),
     )
+    Index(f"{module}_inbox_created", table.c.created, postgresql_using="brin")  # rows come in its order
+    return table
 
 
 def outbox_of(module: str, metadata: MetaData) -> Table:
-    """`sequence` orders the events of one type and key. `status`: stored."""
-    return Table(
+    """Events, in the order of `position`. `stream`: "order=o-1", whose events keep their order; "" for events without
+    a key. `sequences`: JSON, the event's number in its stream by destination. `pending`: the destinations that have not
+    confirmed it, separated by commas. `status`: stored, sent. `due`: when it is relayed, 0 for at once. `owner`: the
+    process that relays it, until `lease_until`. `place`: of an event-sourced one, its version in its stream.
+    """
+    table = Table(
         f"{module}_outbox", metadata,
-        Column("id", String, primary_key=True),
+        Column("position", NUMBER, primary_key=True, autoincrement=True),
+        Column("id", String, nullable=False),
+        Column("stream", String, nullable=False),
         Column("type", String, nullable=False),
         Column("version", Integer, nullable=False),
-        Column("key", String, nullable=False),
-        Column("sequence", BigInteger, nullable=False),
-        Column("body", LargeBinary, nullable=False),
-        Column("trace", String, nullable=False),
+        Column("body", String, nullable=False),
+        Column("sequences", String, nullable=False),
+        Column("pending", String, nullable=False),
         Column("status", String, nullable=False),
+        Column("due", Float, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("owner", String),
+        Column("lease_until", Float),
+        Column("trace", String, nullable=False),
         Column("created", Float, nullable=False),
-        UniqueConstraint("type", "key", "sequence"),
+        Column("place", BigInteger),
     )
+    stored, placed = table.c.status == "stored", table.c.place.is_not(None)
+    Index(f"{module}_outbox_stored", table.c.due, table.c.position, sqlite_where=stored, postgresql_where=stored)
+    Index(
+        f"{module}_outbox_place", table.c.stream, table.c.place,
+        unique=True, sqlite_where=placed, postgresql_where=placed,
+    )
+    return table
 
 
 def sequence_of(module: str, metadata: MetaData) -> Table:
-    """The latest `sequence` of each type and key of events: a table of its own, so that nobody searches the outbox."""
+    """The latest number that an event of a stream was given for a destination: each sees 1, 2, 3 ... without gaps."""
     return Table(
         f"{module}_sequence", metadata,
-        Column("type", String, primary_key=True),
-        Column("key", String, primary_key=True),
+        Column("destination", String, primary_key=True),
+        Column("stream", String, primary_key=True),
         Column("latest", BigInteger, nullable=False),
     )
 
 
+def cursor_of(module: str, metadata: MetaData) -> Table:
+    """The latest number received of each stream of a source. `letters`: how many of its events are not applied yet."""
+    return Table(
+        f"{module}_cursor", metadata,
+        Column("source", String, primary_key=True),
+        Column("stream", String, primary_key=True),
+        Column("latest", BigInteger, nullable=False),
+        Column("letters", Integer, nullable=False),
+    )
+
+
+def letter_of(module: str, metadata: MetaData) -> Table:
+    """Events that a subscriber has received and not applied. `id`: of the event and the subscriber, as in the inbox.
+    `status`: retrying, waiting (behind an earlier one of its stream), parked, unknown (no code here can read it)."""
+    table = Table(
+        f"{module}_letter", metadata,
+        Column("id", String, primary_key=True),
+        Column("message", String, nullable=False),
+        Column("subscriber", String, nullable=False),
+        Column("source", String, nullable=False),
+        Column("stream", String, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
+        Column("type", String, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("body", String, nullable=False),
+        Column("trace", String, nullable=False),
+        Column("status", String, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("due", Float, nullable=False),
+        Column("error", String, nullable=False),
+        Column("created", Float, nullable=False),
+    )
+    Index(f"{module}_letter_stream", table.c.subscriber, table.c.source, table.c.stream, table.c.sequence)
+    Index(f"{module}_letter_due", table.c.status, table.c.due)
+    return table
+
+
 def saga_of(module: str, metadata: MetaData) -> Table:
-    """`state`: running, undoing, done, fault, failed, parked."""
+    """`state`: running, undoing, waiting, done, fault, failed, parked. `due`: when one that waits goes on; `awaits`: the
+    event that brings it on before. `version`: of the code it began with. `error`: why it is parked."""
     table = Table(
         f"{module}_saga", metadata,
         Column("id", String, primary_key=True),
@@ -95,9 +162,13 @@ def saga_of(module: str, metadata: MetaData) -> Table:
         Column("method", String, nullable=False),
         Column("arguments", LargeBinary, nullable=False),
         Column("caller", LargeBinary, nullable=False),
+        Column("version", Integer, nullable=False),
         Column("state", String, nullable=False),
         Column("type", String),
         Column("answer", LargeBinary),
+        Column("error", String),
+        Column("due", Float),
+        Column("awaits", String),
         Column("owner", String),
         Column("lease_until", Float),
         Column("fence", Integer, nullable=False),
@@ -107,6 +178,11 @@ def saga_of(module: str, metadata: MetaData) -> Table:
     )
     open_ones = table.c.state.in_(("running", "undoing"))
     Index(f"{module}_saga_open", table.c.lease_until, sqlite_where=open_ones, postgresql_where=open_ones)
+    waiting = table.c.state == "waiting"
+    Index(f"{module}_saga_due", table.c.due, sqlite_where=waiting, postgresql_where=waiting)
+    Index(f"{module}_saga_awaits", table.c.awaits, sqlite_where=waiting, postgresql_where=waiting)
+    ended = table.c.state.in_(("done", "fault", "failed"))
+    Index(f"{module}_saga_ended", table.c.updated, sqlite_where=ended, postgresql_where=ended)
     return table
 
 
@@ -124,3 +200,30 @@ def journal_of(module: str, metadata: MetaData) -> Table:
         Column("undo", String),
         Column("undo_arguments", LargeBinary),
     )
+
+
+def arrival_of(module: str, metadata: MetaData) -> Table:
+    """`awaits`: the event's type and key, as in the saga's column."""
+    table = Table(
+        f"{module}_arrival", metadata,
+        Column("id", String, primary_key=True),
+        Column("awaits", String, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("created", Float, nullable=False),
+    )
+    Index(f"{module}_arrival_awaits", table.c.awaits, table.c.created)
+    Index(f"{module}_arrival_created", table.c.created)
+    return table
+
+
+def awaited_of(module: str, metadata: MetaData) -> Table:
+    """`latest`: the id of the latest arrival, "" before there is one."""
+    table = Table(
+        f"{module}_awaited", metadata,
+        Column("awaits", String, primary_key=True),
+        Column("latest", String, nullable=False),
+        Column("updated", Float, nullable=False),
+    )
+    Index(f"{module}_awaited_updated", table.c.updated)
+    return table

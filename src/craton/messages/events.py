@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import insert
@@ -14,33 +15,59 @@ from craton.errors import Misuse
 from craton.sources import Ids
 from craton.values import Event
 
+LEASE = 15.0
+"""Seconds that an event stays with the process that relays it; after that any replica may."""
+
 
 class Events:
-    """`await self.events.publish(OrderPlaced(...))`, inside a command, commits or vanishes with it."""
+    """`await self.events.publish(OrderPlaced(...))`, inside a command, commits or vanishes with it.
 
-    def __init__(self, store: Store, module: str, ids: Ids) -> None:
+    `destinations`: the modules that hear of an event, by the name of its type. `wake`: called after the commit.
+    """
+
+    def __init__(
+        self, store: Store, module: str,
+        *, ids: Ids, destinations: Mapping[str, tuple[str, ...]], owner: str, wake: Callable[[], None],
+    ) -> None:
         self.store, self.module, self.ids = store, module, ids
+        self.destinations, self.wake = destinations, wake
         tables = tables_of(module)
         t = tables.sequence
-        self.insert = insert(tables.outbox).values(created=store.moment, status="stored")
+        mine: dict[str, Any] = {} if store.exclusive else dict(owner=owner, lease_until=store.moment + LEASE)
+        fixed: dict[str, Any] = dict(created=store.moment, due=0.0, attempts=0)
+        self.insert = insert(tables.outbox).values(**fixed).inline()
+        self.insert_mine = insert(tables.outbox).values(**fixed, **mine).inline()
         first = store.insert(t).values(latest=1)
         self.next = first.on_conflict_do_update(
-            index_elements=["type", "key"], set_=dict(latest=t.c.latest + 1)
+            index_elements=["destination", "stream"], set_=dict(latest=t.c.latest + 1)
         ).returning(t.c.latest)
 
     async def publish(self, event: Event) -> None:
-        """Store the event, in order with those of its type and key."""
+        """Store the event: each module that subscribes to it receives it once, in order with others of its key."""
         unit = CONTEXT.get().unit
         if unit is None or unit.store is not self.store or unit.module != self.module:
             raise Misuse(f"{type(event).__name__} was published outside a command of {self.module}: publish it in one.")
         await self.store_event(unit, event)
 
-    async def store_event(self, unit: Unit, event: Event) -> None:
+    async def store_event(self, unit: Unit, event: Event, place: int | None = None) -> None:
         """The outbox row; its id and its place in the order are fixed now."""
-        kind, by = type(event).__name__, str(getattr(event, event.ordered_by)) if event.ordered_by else ""
-        place = (await unit.execute(self.module, self.next, {"type": kind, "key": by})).scalar_one()
+        kind = type(event)
+        stream = f"{kind.ordered_by}={getattr(event, kind.ordered_by)}" if kind.ordered_by else ""
+        destinations = self.destinations.get(kind.__name__, ())
+        sequences = {name: await self.number(unit, name, stream) for name in destinations}
         row: dict[str, Any] = dict(
-            id=self.ids.new("event"), type=kind, version=event.schema_version, key=by, sequence=place,
-            body=codec.encode(event), trace=CONTEXT.get().trace,
+            id=self.ids.new("event"), stream=stream, type=kind.__name__, version=kind.schema_version,
+            body=codec.to_json(event).decode(), sequences=codec.to_json(sequences).decode(),
+            pending=",".join(destinations), status="stored" if destinations else "sent", trace=CONTEXT.get().trace,
+            place=place,
         )
-        await unit.execute(self.module, self.insert, row)
+        await unit.execute(self.module, self.insert_mine if destinations else self.insert, row)
+        if destinations:
+            unit.after.add(self.wake)
+
+    async def number(self, unit: Unit, destination: str, stream: str) -> int:
+        """The event's number in its stream, for one destination; 0 where it has no stream, and no order."""
+        if not stream:
+            return 0
+        asked = {"destination": destination, "stream": stream}
+        return int((await unit.execute(self.module, self.next, asked)).scalar_one())

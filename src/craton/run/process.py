@@ -155,10 +155,17 @@ class Process:
     def made_for(self, module: str) -> dict[Any, Callable[[], Any]]:
         """What the framework itself provides."""
         return {
-            Database: lambda: Database(self.store, module), Events: lambda: Events(self.store, module, self.ids),
+            Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
             Saga: Saga, Call: Call, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
             random.Random: random.SystemRandom,
         }
+
+    def events(self, module: str) -> Events:
+        """What a module publishes with."""
+        return Events(
+            self.store, module, ids=self.ids, destinations=self.application.destinations(), owner=self.name,
+            wake=lambda: None,
+        )
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module as its neighbours see it: the implementation itself where it is hosted here, else a stub."""

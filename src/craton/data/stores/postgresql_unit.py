@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import asyncpg
@@ -38,6 +38,7 @@ class PostgreSQLUnit:
         self.writable, self.wrote = True, False
         self.state: State = "new"
         self.failed: BaseException | None = None
+        self.after: set[Callable[[], None]] = set()
         self.connection: PostgreSQLConnection | None = None
         self.reading = False
         self.turn = asyncio.Lock()

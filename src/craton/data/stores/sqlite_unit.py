@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Executable
@@ -36,6 +37,7 @@ class SQLiteUnit:
         self.writable, self.wrote, self.dirty = True, False, False
         self.state: State = "new"
         self.failed: Exception | None = None
+        self.after: set[Callable[[], None]] = set()
         self.savepoints: list[str] = []
         self.seen: dict[str, int] = {}
         self.losses = 0
