@@ -41,6 +41,10 @@ Receive = Callable[[Sequence[Message]], Awaitable[Sequence[Verdict]]]
 """Takes messages, in the order of their streams, and says what became of each, in the same order. Never raises but for
 cancellation. Messages that were not taken may be given to it again, early ones after those that they wait for."""
 
+Resend = Callable[[str, str, int], Awaitable[None]]
+"""Makes the outbox of a module send again what it still keeps: (destination, stream, first number). A broker was emptied,
+or restored; the destination saw the gap and asks for what is missing, by the broker, in the queue of the source."""
+
 
 class Transport(Protocol):
     """A way from an outbox to the modules that subscribe."""
@@ -58,8 +62,9 @@ class Broker(Transport, Protocol):
     """A transport that keeps messages until they are fetched. An async context manager: it connects when it is first
     needed, connects again by itself, and is never the reason why a service does not start."""
 
-    async def consume(self, destination: str, receive: Receive) -> None:
+    async def consume(self, module: str, receive: Receive, resend: Resend) -> None:
         """For ever: give `receive` what comes for a module, in batches, and tell the broker to forget what was taken.
+        Modules that only publish consume, too: `resend` is called when a destination misses what the module published.
 
         What was not taken is given again after a moment, with back-off; nothing is ever dropped, and nothing blocks
         messages of other streams for long.
