@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     with_application(command(check, "find what is wrong with an application, without running it"))
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
+    add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
     command(version, "show the version of Craton")
     return made
 
@@ -115,6 +116,17 @@ def add_migrate(parser: argparse.ArgumentParser) -> None:
 def add_new(parser: argparse.ArgumentParser) -> None:
     """`craton new shop`."""
     parser.add_argument("name", help="of the package to write: lower-case letters, digits and underscores")
+
+
+def add_crashtest(parser: argparse.ArgumentParser) -> None:
+    """`craton crashtest apps.store --sample 60`."""
+    with_application(parser).add_argument("--topology", action="append", help="one structure; may be repeated (all)")
+    parser.add_argument("--database", metavar="URL", help="postgresql://.../name: on PostgreSQL, too, in new databases")
+    parser.add_argument("--broker", metavar="URL", help="amqp://...: events go over RabbitMQ")
+    parser.add_argument("--kinds", default="kill,disconnect,pause", help="what happens there (kill,disconnect,pause)")
+    parser.add_argument("--sample", type=int, metavar="N", help="so many trials, by chance, instead of all")
+    parser.add_argument("--seed", type=int, default=1, help="of what is left to chance (1)")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -213,6 +225,27 @@ def new(asked: argparse.Namespace) -> None:
     from craton.run.template import write
 
     print(write(asked.name, Path.cwd()))
+
+
+def crashtest(asked: argparse.Namespace) -> None:
+    """Try all that may befall an application, and print what came of it; exits with 1 where something went wrong."""
+    import msgspec
+
+    from craton.lab.crashtest import run_all, settings
+    from craton.lab.crashtest_report import as_data, line, matrix, summary
+
+    wanted = settings(
+        asked.application, topologies=asked.topology, database=asked.database, broker=asked.broker,
+        kinds=asked.kinds.split(","), sample=asked.sample, seed=asked.seed,
+    )
+    told = (lambda result: None) if asked.json else lambda result: print(line(result), flush=True)
+    tried = [(setting, asyncio.run(run_all(setting, told))) for setting in wanted]
+    if asked.json:
+        print(msgspec.json.encode([as_data(setting, results) for setting, results in tried]).decode())
+    else:
+        print("\n\n".join(f"{summary(setting, results)}\n{matrix(setting, results)}" for setting, results in tried))
+    if any(result.verdict == "failed" for _, results in tried for result in results):
+        sys.exit(1)
 
 
 def version(asked: argparse.Namespace) -> None:

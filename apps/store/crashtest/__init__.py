@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 
 from apps.store.crashtest.audit import Case, audit
 from apps.store.crashtest.books import read_books
@@ -22,11 +23,14 @@ def wishes(chance: random.Random) -> list[Wish]:
     one is not; one is challenged by the bank.
     """
     skus = chance.sample(sorted(STOCK), 3)
-    wanted = dict(basket={skus[0]: 1, skus[1]: 1}, another_card=None, how="once", after="keep", hurry=5.0, wait=None)
+    plain = Wish(
+        number=1, basket={skus[0]: 1, skus[1]: 1}, card="pm_card_visa", another_card=None, how="once", after="keep",
+        hurry=5.0, wait=None,
+    )
     return [
-        Wish(number=1, card="pm_card_visa", **wanted | {"how": "three times at once", "after": "cancel"}),
-        Wish(number=2, card="pm_card_chargeDeclined", **wanted | {"another_card": "pm_card_visa"}),
-        Wish(number=3, card="pm_card_authenticationRequired", **wanted | {"after": "resume"}),
+        replace(plain, how="three times at once", after="cancel"),
+        replace(plain, number=2, card="pm_card_chargeDeclined", another_card="pm_card_visa"),
+        replace(plain, number=3, card="pm_card_authenticationRequired", after="resume"),
     ]
 
 

@@ -1,24 +1,26 @@
-"""`craton crashtest`: an application in real processes, struck at one failpoint after the other, and audited each time.
+"""`craton crashtest`: an application in real processes, struck at one failpoint after the other, each time audited.
 
-The application declares in `<package>/crashtest`: `async def scenario(scene)`, which uses the application and notes what
-it was answered in `scene.history`; and `async def invariants(scene)`, which lists what is wrong when all is quiet. The
-processes keep running between trials, so that both must get on with what earlier trials have left.
+The application declares in `<package>.crashtest`: `async def scenario(scene)`, which uses the application, and notes in
+`scene.history` what it was answered; and `async def invariants(scene)`, which lists what is wrong when all is quiet.
+The processes keep running between trials, so that both must get on with what earlier trials have left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from craton.errors import DeclarationError
+from craton.errors import DeclarationError, SettingsError
 from craton.lab.crashtest_armed import CONTROL
 from craton.lab.crashtest_control import KINDS, Blow, Control, Kind, Place
 from craton.lab.records import Records
@@ -26,7 +28,7 @@ from craton.run.child import Program, Say, answers
 from craton.run.folder import Folder
 from craton.run.plan import Plan
 from craton.run.supervisor import Options, plan_of
-from craton.testing.processes import Processes, begin
+from craton.testing.processes import Processes, begin, drop_line
 from craton.topology import Service
 
 STRUCTURES = ("monolith", "microservices", "hybrid")
@@ -193,19 +195,65 @@ class Crashtest:
         return bool(await self.scene.records.unrest())
 
 
-async def crashtest(setting: Setting, say: Say) -> AsyncIterator[Result]:
+async def crashtest(setting: Setting, say: Say = drop_line) -> AsyncGenerator[Result, None]:
     """All trials of one structure. `say` is given every line of every process."""
-    async with started(setting, say) as (processes, control), Records(processes) as records:
-        async for result in Crashtest(setting, Scene(processes, records), control).run():
-            yield result
+    async with own_database(setting) as alone, started(alone, say) as (processes, control):
+        async with Records(processes) as records:
+            async for result in Crashtest(alone, Scene(processes, records), control).run():
+                yield result
 
 
-def matrix(results: Sequence[Result], kinds: Sequence[Kind]) -> str:
-    """Failpoints and kinds, as a table for people."""
-    found: Mapping[tuple[str, str], Result] = {(r.blow.place.point, r.blow.kind): r for r in results}
-    points = sorted({point for point, _ in found}, key=lambda point: (point[0], int(point[1:])))
-    lines = [f"{'':6}" + "".join(f"{kind:14}" for kind in kinds)]
-    for point in points:
-        cells = [found[point, kind].verdict if (point, kind) in found else "" for kind in kinds]
-        lines.append(f"{point:6}" + "".join(f"{cell:14}" for cell in cells))
-    return "\n".join(line.rstrip() for line in lines)
+@asynccontextmanager
+async def own_database(setting: Setting) -> AsyncIterator[Setting]:
+    """The same, with databases that nobody else has; they are removed at the end."""
+    if setting.database is None:
+        yield setting
+        return
+    base = f"{setting.database}_{secrets.token_hex(2)}"
+    try:
+        yield replace(setting, database=base)
+    finally:
+        await remove(urlsplit(base).path.strip("/"), server=urlsplit(base)._replace(path="/postgres").geturl())
+
+
+async def remove(base: str, *, server: str) -> None:
+    """Remove the databases and roles whose names begin so."""
+    import asyncpg
+
+    connection = await asyncpg.connect(server)
+    try:
+        for kind, listed in (("DATABASE", "SELECT datname FROM pg_database"), ("ROLE", "SELECT rolname FROM pg_roles")):
+            names = [name for (name,) in await connection.fetch(listed) if name == base or name.startswith(f"{base}_")]
+            for name in names:
+                await connection.execute(f'DROP {kind} "{name}"' + " WITH (FORCE)" * (kind == "DATABASE"))
+    finally:
+        await connection.close()
+
+
+async def run_all(setting: Setting, tell: Callable[[Result], None], say: Say = drop_line) -> list[Result]:
+    """The results of one structure; `tell` is given each as it comes."""
+    results = []
+    async with aclosing(crashtest(setting, say)) as trials:
+        async for result in trials:
+            tell(result)
+            results.append(result)
+    return results
+
+
+def settings(
+    package: str, *, topologies: Sequence[str] | None = None, database: str | None = None, broker: str | None = None,
+    kinds: Sequence[str] = KINDS, sample: int | None = None, seed: int = 1,
+) -> list[Setting]:
+    """Each structure on each store; a sample is shared out among them."""
+    if unknown := sorted(set(kinds) - set(KINDS)):
+        raise SettingsError(f"there is no kind {', '.join(unknown)}: there are {', '.join(KINDS)}.")
+    stores = [None, database] if database else [None]
+    made = [
+        Setting(package=package, topology=topology, database=store, broker=broker, seed=seed,
+                kinds=tuple(kind for kind in KINDS if kind in kinds))
+        for topology in topologies or STRUCTURES for store in stores
+    ]
+    if sample is None:
+        return made
+    shares = [sample // len(made) + (number < sample % len(made)) for number in range(len(made))]
+    return [replace(setting, sample=share) for setting, share in zip(made, shares, strict=True) if share]

@@ -1,4 +1,4 @@
-"""The crash test's side of the failpoints: it hears of each one that is reached, and strikes at the one it waits for."""
+"""The crash test's side of the failpoints: it hears of each that is reached, and strikes at the one it waits for."""
 
 from __future__ import annotations
 

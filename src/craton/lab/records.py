@@ -59,10 +59,12 @@ class Records:
 
 GOING_ON = {"saga": "state IN ('running', 'undoing')", "inbox": "status = 'running'"}
 """By the framework's table: the rows that are not at their end."""
+TELLING = ("id", "key", "message", "subscriber", "method", "type", "state", "status", "pending", "error")
+"""The columns that say what a row is about."""
 
 
 def shown(module: str, table: str, rows: list[Row]) -> Iterator[str]:
     """Rows, for people."""
     for row in rows:
-        told = {name: row.get(name) for name in ("id", "key", "message", "method", "type", "state", "status", "pending")}
-        yield f"{module}_{table}: {', '.join(f'{name}={value}' for name, value in told.items() if value is not None)}"
+        told = {name: row[name] for name in TELLING if row.get(name) is not None}
+        yield f"{module}_{table}: {', '.join(f'{name}={value}' for name, value in told.items())}"
