@@ -244,7 +244,7 @@ def the_api_says_what_the_books_say(case: Case) -> Iterator[str]:
 
 def events_are_told_once(case: Case) -> Iterator[str]:
     """S6: the stored events are those that the orders' histories call for, each once."""
-    stored = Counter((row["type"].rpartition(".")[2], row["key"]) for row in case.books.of("outbox"))
+    stored = Counter((row["type"], row["stream"].partition("=")[2]) for row in case.books.of("outbox"))
     changes = {(row["order_id"], row["status"]) for row in case.books["orders_history"]}
     names = {"submitted": "OrderPlaced", "paid": "OrderPaid", "cancelled": "OrderCancelled"}
     for order in case.books["orders_orders"]:

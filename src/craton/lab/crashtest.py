@@ -27,7 +27,7 @@ from craton.lab.records import Records
 from craton.run.child import Program, Say, answers
 from craton.run.folder import Folder
 from craton.run.plan import Plan
-from craton.run.supervisor import Options, plan_of
+from craton.run.supervisor import Options, first_of, plan_of
 from craton.testing.processes import Processes, begin, drop_line
 from craton.topology import Service
 
@@ -112,12 +112,15 @@ class ArmedPlan(Plan):
 async def started(setting: Setting, say: Say) -> AsyncIterator[tuple[Processes, Control]]:
     """An application's armed processes, and what strikes them."""
     options = Options(package=setting.package, topology=setting.topology, port=0, database=setting.database)
-    async with AsyncExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
-        folder = stack.enter_context(Folder(place / "data"))
-        control = stack.enter_context(Control(place / "control"))
-        plan = ArmedPlan.of(plan_of(options, folder, sockets=place), control.path)
-        yield await begin(plan, stack, say), control
+    try:
+        async with AsyncExitStack() as stack:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
+            folder = stack.enter_context(Folder(place / "data"))
+            control = stack.enter_context(Control(place / "control"))
+            plan = ArmedPlan.of(plan_of(options, folder, sockets=place), control.path)
+            yield await begin(plan, stack, say), control
+    except BaseExceptionGroup as errors:  # of the tasks that keep the processes running: the test's own error is in it
+        raise first_of(errors) from None
 
 
 class Crashtest:

@@ -51,7 +51,8 @@ def cut(path: str) -> None:
 
 def hasten() -> None:
     """Short leases, and patience to match."""
-    journal.LEASE = sagas.LEASE = LEASE
+    for file in (journal, sagas):
+        vars(file)["LEASE"] = LEASE
     effects.MARGIN, asking.ANSWER = LEASE / 4, LEASE
 
 

@@ -57,7 +57,10 @@ class Records:
                 for line in shown(module, table, await self.read(module, table, where))]
 
 
-GOING_ON = {"saga": "state IN ('running', 'undoing')", "inbox": "status = 'running'"}
+GOING_ON = {
+    "saga": "state IN ('running', 'undoing')", "inbox": "status = 'running'", "outbox": "status = 'stored'",
+    "letter": "status IN ('retrying', 'waiting')",
+}
 """By the framework's table: the rows that are not at their end."""
 TELLING = ("id", "key", "message", "subscriber", "method", "type", "state", "status", "pending", "error")
 """The columns that say what a row is about."""

@@ -14,6 +14,7 @@ from craton.data.statements import check_verb, modifies, short
 from craton.data.store import ALONE, Conflict, Parameters, Rows
 from craton.data.stores.postgresql_connection import AWAY, PostgreSQLConnection, quoted, state_of
 from craton.errors import Misuse, OutcomeUnknown, QueryWrote
+from craton.failpoints import reach, reach_soon
 
 if TYPE_CHECKING:
     from craton.data.stores.postgresql import PostgreSQLStore
@@ -188,6 +189,9 @@ class PostgreSQLUnit:
             assert connection is not None
             sent = not connection.broken
             try:
+                if command == "COMMIT":
+                    reach("P3")
+                    reach_soon("P4")
                 tag = await connection.sql(command)
                 if tag != command:
                     raise Conflict(f"PostgreSQL answered {tag}")
