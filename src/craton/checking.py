@@ -127,6 +127,7 @@ def check_method(method: Method, where: str, *, function: Any) -> None:
     check_crossing(method.result, f"{where}: its result")
     check_stored(method, where)
     check_raises(method, where)
+    check_awaits(method, where)
     if not (isinstance(method.allow, str) and ROLE.fullmatch(method.allow)):
         raise DeclarationError(
             f"{where}: allow={method.allow!r} is no role: write 'anyone', 'caller' or a role such as 'admin'."
@@ -158,6 +159,16 @@ def check_stored(method: Method, where: str) -> None:
             check_no_secret(field.type, f"{where}: parameter {field.name}", reason=reason)
     reason = f"the answers of {method.kind}s are stored under their keys: return what may be stored"
     check_no_secret(method.result, f"{where}: its result", reason=reason)
+
+
+def check_awaits(method: Method, where: str) -> None:
+    """Refuse a saga that waits for what is no event, or whose version cannot be compared."""
+    for kind in method.awaits:
+        if not (isinstance(kind, type) and issubclass(kind, Event) and kind is not Event):
+            raise DeclarationError(f"{where}: awaits= names {shown(kind)}, which is no event: subclass Event.")
+        check_event(kind)
+    if not (isinstance(method.version, int) and method.version >= 1):
+        raise DeclarationError(f"{where}: version={method.version!r} is no version: count from 1.")
 
 
 def check_raises(method: Method, where: str) -> None:

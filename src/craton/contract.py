@@ -87,8 +87,8 @@ class Marker:
 
         `get`, `post`, `put`, `patch`, `delete`: the path at the edge, with `{parameter}` where one stands in it.
         `raises`: the faults it may answer with. `allow`: who may call it from outside: "anyone", "caller" (whoever has
-        a token, guests included), or a role such as "user" or "admin". Of a saga, `version`: that of its code; `awaits`:
-        the events that it waits for.
+        a token, guests included), or a role such as "user" or "admin". Of a saga, `version`: that of its code;
+        `awaits`: the events that it waits for.
         """
         mark = mark_of(self.kind, **options)
 
@@ -111,7 +111,7 @@ def mark_of(
         paths = " and ".join(f"{route.verb} {route.path}" for route in found)
         raise DeclarationError(f"@{kind} was given {paths}: give a method one route.")
     if kind != "saga" and (version != 1 or awaits):
-        raise DeclarationError(f"@{kind} was given version= or awaits=: only a saga has versions, and waits for events.")
+        raise DeclarationError(f"@{kind} was given version= or awaits=: only a saga has a version, and waits.")
     return Mark(kind, found[0] if found else None, listed(raises), allow, version, listed(awaits))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -61,13 +61,14 @@ async def apart(self: Run, step: int, call: Any, entry: Any) -> Any:
             await unit.commit()
 
 
-write_entry = Journal.write_entry
+write_entries = Journal.write_entries
 
 
-@mutant("the undo is not in the intent", Journal, "write_entry")
-async def undo_not_in_intent(self: Journal, unit: Unit, saga: str, step: int, entry: Entry) -> None:
-    asked = replace(entry, undo=None, undo_arguments=None) if entry.status == "asked" else entry
-    await write_entry(self, unit, saga, step, asked)
+@mutant("the undo is not in the intent", Journal, "write_entries")
+async def undo_not_in_intent(self: Journal, unit: Unit, saga: str, entries: Mapping[int, Entry]) -> None:
+    none: dict[str, Any] = dict(undo=None, undo_arguments=None)
+    bare = {step: replace(e, **none) if e.status == "asked" else e for step, e in entries.items()}
+    await write_entries(self, unit, saga, bare)
 
 
 @mutant("the inbox row is not in the command's transaction", Command, "ask")

@@ -219,7 +219,7 @@ async def test_a_saga_that_takes_another_path_when_replayed_is_parked(
         changed.setattr(OrderDesk, "checkout", checkout)
         await running.open(home)
         assert (await final(running, found.value.saga or "")).state == "parked"
-    rows = await host(running, "orders").store.read("orders", text("SELECT type FROM orders_saga"))
+    rows = await host(running, "orders").store.read("orders", text("SELECT error FROM orders_saga"))
     assert "must take the same path" in rows.scalar_one()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from hashlib import blake2b
-from typing import Any, get_origin
+from typing import Any, cast, get_origin
 
 import msgspec
 
@@ -88,6 +88,12 @@ def encode_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
 def record_arguments(method: Method, arguments: msgspec.Struct) -> bytes:
     """The arguments as a record may keep them: secrets are left out."""
     return RECORDER.encode(ordered(arguments)) if holds_sets(method.arguments) else RECORDER.encode(arguments)
+
+
+def shown_arguments(method: Method, data: bytes) -> dict[str, Any]:
+    """Stored arguments in plain types, by name, for people: secrets are left out."""
+    recorded = record_arguments(method, decode_arguments(method, data))
+    return cast("dict[str, Any]", msgspec.to_builtins(msgspec.msgpack.decode(recorded)))
 
 
 def decode_arguments(method: Method, data: bytes) -> Any:

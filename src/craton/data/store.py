@@ -58,6 +58,11 @@ class Unit(Protocol):
     after: set[Callable[[], None]]
     """What to call when it has been committed."""
 
+    @property
+    def failed(self) -> BaseException | None:
+        """What its latest statement raised, after which it refuses others."""
+        ...
+
     async def execute(self, module: str, statement: Executable, parameters: Parameters = None) -> Rows:
         """Run one statement for a module. Conflict; QueryWrote, ForeignTable, StatementRefused; SQLAlchemy's errors."""
         ...
@@ -94,6 +99,10 @@ class Store(Protocol):
     """The dialect's INSERT, which knows ON CONFLICT."""
     moment: ColumnElement[float]
     """The database's clock as an expression: seconds since 1970."""
+    transaction: ColumnElement[int]
+    """The number of the transaction in progress, as an expression; 0 where transactions come one by one."""
+    horizon: ColumnElement[int]
+    """All transactions with smaller numbers have ended."""
 
     def unit(self, module: str, *, wide: bool = False, attempt: int = 0) -> Unit:
         """A unit for a module; `attempt` counts how often the same work has met a Conflict."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -26,7 +27,8 @@ NUMBER = BigInteger().with_variant(Integer, "sqlite")
 class ModuleTables:
     """`inbox`: calls already answered, by key. `outbox`: events. `saga`, `journal`: sagas and their steps. `arrival`:
     events that sagas may wait for; `awaited`: the latest of each type and key, where who waits and what arrives meet.
-    `sequence`, `cursor`: the order of events, sent and received. `letter`: events received and not applied yet."""
+    `sequence`, `cursor`: the order of events, sent and received. `letter`: events received and not applied yet.
+    `snapshot`: states of event-sourced aggregates. `projection`: how far read models are."""
 
     metadata: MetaData
     inbox: Table
@@ -38,6 +40,8 @@ class ModuleTables:
     awaited: Table
     cursor: Table
     letter: Table
+    snapshot: Table
+    projection: Table
 
 
 @cache
@@ -49,6 +53,7 @@ def tables_of(module: str) -> ModuleTables:
         saga_of(module, metadata), journal_of(module, metadata),
         arrival_of(module, metadata), awaited_of(module, metadata),
         cursor_of(module, metadata), letter_of(module, metadata),
+        snapshot_of(module, metadata), projection_of(module, metadata),
     )
 
 
@@ -75,7 +80,8 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
     """Events, in the order of `position`. `stream`: "order=o-1", whose events keep their order; "" for events without
     a key. `sequences`: JSON, the event's number in its stream by destination. `pending`: the destinations that have not
     confirmed it, separated by commas. `status`: stored, sent. `due`: when it is relayed, 0 for at once. `owner`: the
-    process that relays it, until `lease_until`. `place`: of an event-sourced one, its version in its stream.
+    process that relays it, until `lease_until`. `place`: of an event-sourced one, its version in its stream; `xid`: the
+    transaction that stored it, where several write at once.
     """
     table = Table(
         f"{module}_outbox", metadata,
@@ -95,6 +101,7 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
         Column("trace", String, nullable=False),
         Column("created", Float, nullable=False),
         Column("place", BigInteger),
+        Column("xid", BigInteger, nullable=False),
     )
     stored, placed = table.c.status == "stored", table.c.place.is_not(None)
     Index(f"{module}_outbox_stored", table.c.due, table.c.position, sqlite_where=stored, postgresql_where=stored)
@@ -102,6 +109,7 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
         f"{module}_outbox_place", table.c.stream, table.c.place,
         unique=True, sqlite_where=placed, postgresql_where=placed,
     )
+    Index(f"{module}_outbox_xid", table.c.xid, table.c.position, sqlite_where=placed, postgresql_where=placed)
     return table
 
 
@@ -153,8 +161,8 @@ def letter_of(module: str, metadata: MetaData) -> Table:
 
 
 def saga_of(module: str, metadata: MetaData) -> Table:
-    """`state`: running, undoing, waiting, done, fault, failed, parked. `due`: when one that waits goes on; `awaits`: the
-    event that brings it on before. `version`: of the code it began with. `error`: why it is parked."""
+    """`state`: running, undoing, waiting, done, fault, failed, parked. `due`: when one that waits goes on; `awaits`:
+    the event that brings it on before. `version`: of the code it began with. `error`: why it is parked."""
     table = Table(
         f"{module}_saga", metadata,
         Column("id", String, primary_key=True),
@@ -209,7 +217,7 @@ def arrival_of(module: str, metadata: MetaData) -> Table:
         Column("id", String, primary_key=True),
         Column("awaits", String, nullable=False),
         Column("version", Integer, nullable=False),
-        Column("body", LargeBinary, nullable=False),
+        Column("body", Text, nullable=False),
         Column("created", Float, nullable=False),
     )
     Index(f"{module}_arrival_awaits", table.c.awaits, table.c.created)
@@ -227,3 +235,24 @@ def awaited_of(module: str, metadata: MetaData) -> Table:
     )
     Index(f"{module}_awaited_updated", table.c.updated)
     return table
+
+
+def snapshot_of(module: str, metadata: MetaData) -> Table:
+    """The newest snapshot of each stream. `schema`: of the code that can read it."""
+    return Table(
+        f"{module}_snapshot", metadata,
+        Column("stream", String, primary_key=True),
+        Column("place", BigInteger, nullable=False),
+        Column("schema", String, nullable=False),
+        Column("body", String, nullable=False),
+    )
+
+
+def projection_of(module: str, metadata: MetaData) -> Table:
+    """The event that each projection has seen last, in the order of `xid` and `position`."""
+    return Table(
+        f"{module}_projection", metadata,
+        Column("name", String, primary_key=True),
+        Column("xid", BigInteger, nullable=False),
+        Column("position", BigInteger, nullable=False),
+    )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, case, or_, select, tuple_, update
 
 from craton.calls import codec
 from craton.calls.context import Caller
 from craton.data.inbox import Answer, Inbox, Keyed
 from craton.data.store import Store, Unit
 from craton.data.tables import tables_of
+from craton.sources import Clock
 
 LEASE = 10.0
 """Seconds that a saga stays with the process that runs it unless that process renews it."""
 MOST = 50
 """Sagas that are taken over at once: what is left may go to another replica."""
 OPEN = ("running", "undoing")
+ENDED = ("done", "fault", "failed")
 
 
 class LeaseLost(BaseException):
@@ -29,9 +31,14 @@ class Answered(BaseException):
     """The saga was answered, or is being carried out, elsewhere: look again."""
 
 
+class PutDown(BaseException):
+    """The saga waits, in the database alone, until it is due or until what it waits for arrives."""
+
+
 @dataclass(slots=True)
 class Entry:
-    """One step. `status`: asked, done, fault, failed, undone (or nothing to undo)."""
+    """One step, `now`, `sleep`, or wait for an event. `status`: asked, done, fault, failed, undone (or nothing to
+    undo). While it waits, `answer` holds until when."""
 
     method: str
     arguments: bytes
@@ -44,15 +51,22 @@ class Entry:
 
 @dataclass(slots=True)
 class Record:
-    """A saga's own row. Its call's key is its id; `keyed` tells whether the inbox holds it."""
+    """A saga's own row. Its call's key is its id; `keyed` tells whether the inbox holds it. `version` is that of the
+    code it began with; `cause`, how it ended, or why it is undone; `error`, why it is parked. One that is put down
+    goes on when it is `due`, in seconds since 1970, or when the event arrives that it `awaits`.
+    """
 
     id: str
     call: Keyed
     keyed: bool
     caller: bytes
     subject: str = ""
+    version: int = 1
     state: str = "running"
     cause: Answer | None = None
+    error: str | None = None
+    due: float | None = None
+    awaits: str | None = None
     owner: str = ""
     fence: int = 1
     stored: bool = False
@@ -60,21 +74,39 @@ class Record:
     dirty: set[int] = field(default_factory=set)
 
 
-class Journal:
-    """Reads and writes the sagas of one module."""
+Look = tuple[Select[Any], list[str]]
+"""A statement, and the parameters that it takes."""
+FIELDS = tuple(Entry.__dataclass_fields__)
+CHANGING = ("state", "type", "answer", "error", "due", "awaits", "updated", "lease_until")
+"""The columns of a saga's row that change while one process has it."""
 
-    def __init__(self, store: Store, module: str, inbox: Inbox, owner: str) -> None:
-        self.store, self.module, self.inbox, self.owner = store, module, inbox, owner
+
+class Journal:
+    """Reads and writes the sagas of one module. `versions` holds those of its methods, by wire name."""
+
+    def __init__(self, store: Store, module: str, inbox: Inbox, *, owner: str, clock: Clock) -> None:
+        self.store, self.module, self.inbox, self.owner, self.clock = store, module, inbox, owner, clock
+        self.versions: dict[str, int] = {}
+        self.looks: tuple[Look, ...] = ()
         tables = tables_of(module)
         self.saga, self.journal = tables.saga, tables.journal
+        now = store.moment
+        row = store.insert(s := self.saga).values(attempts=1, created=now, updated=now, lease_until=now + LEASE)
+        mine = and_(s.c.owner == row.excluded.owner, s.c.fence == row.excluded.fence)
+        changes = {name: row.excluded[name] for name in CHANGING}
+        self.put_saga = row.on_conflict_do_update(index_elements=["id"], set_=changes, where=mine)
+        step = store.insert(self.journal)
+        changes = {name: step.excluded[name] for name in FIELDS}
+        self.put_entry = step.on_conflict_do_update(index_elements=["saga", "step"], set_=changes)
+
+    # ------------------------------------------------------------------ one saga
 
     async def write(self, unit: Unit, record: Record, final: Answer | None) -> None:
         """What is buffered. A saga that ends without ever having been stored leaves its answer under its key alone."""
         await self.write_key(unit, record, final)
         if final is None or record.stored:
             await self.write_saga(unit, record)
-            for step in sorted(record.dirty):
-                await self.write_entry(unit, record.id, step, record.entries[step])
+            await self.write_entries(unit, record.id, {step: record.entries[step] for step in sorted(record.dirty)})
 
     async def write_key(self, unit: Unit, record: Record, final: Answer | None) -> None:
         """What stands under the saga's key: that it runs, or its answer. Taken where the key is another saga's."""
@@ -89,32 +121,22 @@ class Journal:
 
     async def write_saga(self, unit: Unit, record: Record) -> None:
         """The saga's row; LeaseLost where the fence has moved on."""
-        now, t = self.store.moment, self.saga
-        changing = dict(state=record.state, updated=now, lease_until=now + LEASE, **self.cause(record))
+        kind, answer = None, None
+        if (cause := record.cause) is not None:
+            kind, answer = f"{cause.status}:{cause.type or ''}", cause.body
         row = dict(
             id=record.id, keyed=record.keyed, method=record.call.name, arguments=record.call.arguments,
-            caller=record.caller, owner=self.owner, fence=record.fence, attempts=1, created=now,
+            caller=record.caller, version=record.version, owner=self.owner, fence=record.fence, state=record.state,
+            type=kind, answer=answer, error=record.error, due=record.due, awaits=record.awaits,
         )
-        mine = and_(t.c.owner == self.owner, t.c.fence == record.fence)
-        statement = self.store.insert(t).values(**row, **changing).on_conflict_do_update(
-            index_elements=["id"], set_=changing, where=mine
-        )
-        if not (await unit.execute(self.module, statement)).rowcount:
+        if not (await unit.execute(self.module, self.put_saga, row)).rowcount:
             raise LeaseLost(record.id)
 
-    def cause(self, record: Record) -> dict[str, Any]:
-        """Why it is undone, or how it ended."""
-        cause = record.cause
-        if cause is None:
-            return dict(type=None, answer=None)
-        return dict(type=f"{cause.status}:{cause.type or ''}", answer=cause.body)
-
-    async def write_entry(self, unit: Unit, saga: str, step: int, entry: Entry) -> None:
-        """One step's row, whether or not there was one."""
-        values = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-        statement = self.store.insert(self.journal).values(saga=saga, step=step, **values)
-        changed = statement.on_conflict_do_update(index_elements=["saga", "step"], set_=values)
-        await unit.execute(self.module, changed)
+    async def write_entries(self, unit: Unit, saga: str, entries: Mapping[int, Entry]) -> None:
+        """The rows of some steps, whether or not there were any."""
+        rows = [dict(saga=saga, step=n, **{name: getattr(e, name) for name in FIELDS}) for n, e in entries.items()]
+        if rows:
+            await unit.execute(self.module, self.put_entry, rows if len(rows) > 1 else rows[0])
 
     async def read(self, id: str) -> Record | None:
         """A stored saga with its steps."""
@@ -123,14 +145,14 @@ class Journal:
         if row is None:
             return None
         steps = (await self.store.read(self.module, select(j).where(j.c.saga == id).order_by(j.c.step))).mappings()
-        entries = {e["step"]: Entry(**{name: e[name] for name in Entry.__dataclass_fields__}) for e in steps}
+        entries = {e["step"]: Entry(**{name: e[name] for name in FIELDS}) for e in steps}
         status, _, kind = (row["type"] or "").partition(":")
-        cause = Answer(status, row["answer"], kind) if status else None
         caller = codec.decode(Caller, row["caller"])
         call = Keyed(row["method"], id, row["arguments"], codec.fingerprint(row["method"], row["arguments"]))
         return Record(
-            id, call, row["keyed"], row["caller"], subject=caller.subject, state=row["state"], cause=cause,
-            owner=row["owner"], fence=row["fence"], stored=True, entries=entries,
+            id, call, row["keyed"], row["caller"], subject=caller.subject, version=row["version"], state=row["state"],
+            cause=Answer(status, row["answer"], kind) if status else None, error=row["error"], due=row["due"],
+            awaits=row["awaits"], owner=row["owner"], fence=row["fence"], stored=True, entries=entries,
         )
 
     async def check(self, record: Record) -> Record | None:
@@ -140,25 +162,53 @@ class Journal:
             raise LeaseLost(record.id)
         return stored
 
+    # ------------------------------------------------------------------ those that nobody runs
+
     async def abandoned(self, mine: set[str]) -> list[tuple[str, int]]:
-        """Sagas that nobody runs, with their fences: they broke off here, or whoever had them is past the lease."""
+        """Sagas that nobody runs, with their fences: they broke off here, whoever had them is past the lease, or they
+        are due. Not those of code that is not here: of other releases, which may still run somewhere."""
+        found: list[tuple[str, int]] = []
+        given = {"mine": list(mine), "me": self.owner, "now": self.clock.now().timestamp()}
+        for look, names in self.looks or self.prepare():
+            rows = await self.store.read(self.module, look, {name: given[name] for name in names})
+            found += [(id, fence) for id, fence in rows.all()]
+        return found
+
+    def prepare(self) -> tuple[Look, ...]:
+        """The two looks, for what broke off and for what is due: made once, since they are made every moment."""
         s = self.saga
-        query = select(s.c.id, s.c.fence).where(s.c.state.in_(OPEN))
+        known = or_(*(and_(s.c.method == name, s.c.version <= version) for name, version in self.versions.items()))
+        others = s.c.id.not_in(bindparam("mine", expanding=True))
+        base: Select[Any] = select(s.c.id, s.c.fence).where(known, others).limit(MOST)
+        broken, names = base.where(s.c.state.in_(OPEN)).order_by(s.c.updated), ["mine"]
         if not self.store.exclusive:
-            query = query.where(or_(s.c.lease_until < self.store.moment, s.c.owner == self.owner))
-        rows = await self.store.read(self.module, query.where(s.c.id.not_in(mine)).order_by(s.c.updated).limit(MOST))
-        return [(id, fence) for id, fence in rows.all()]
+            broken = broken.where(or_(s.c.lease_until < self.store.moment, s.c.owner == bindparam("me")))
+            names.append("me")
+        due = base.where(s.c.state == "waiting", s.c.due <= bindparam("now")).order_by(s.c.due)
+        self.looks = ((broken, names), (due, ["mine", "now"]))
+        return self.looks
 
     async def claim(self, unit: Unit, found: Sequence[tuple[str, int]]) -> list[str]:
         """Take over those that are still as they were found; whoever held one loses it, since its fence moves on."""
         s = self.saga
-        statement = update(s).where(tuple_(s.c.id, s.c.fence).in_(found), s.c.state.in_(OPEN)).returning(s.c.id)
-        until = self.store.moment + LEASE
-        values = dict(owner=self.owner, lease_until=until, fence=s.c.fence + 1, attempts=s.c.attempts + 1)
-        return list((await unit.execute(self.module, statement.values(**values))).scalars())
+        here = and_(tuple_(s.c.id, s.c.fence).in_(found), s.c.state.in_((*OPEN, "waiting")))
+        values: dict[str, Any] = dict(
+            owner=self.owner, lease_until=self.store.moment + LEASE, fence=s.c.fence + 1, attempts=s.c.attempts + 1,
+            state=case((s.c.state == "waiting", "running"), else_=s.c.state), due=None, awaits=None,
+        )
+        statement = update(s).where(here).values(**values).returning(s.c.id)
+        return list((await unit.execute(self.module, statement)).scalars())
 
     async def renew(self, unit: Unit, ids: set[str]) -> None:
         """Keep the sagas that run here."""
         s = self.saga
         statement = update(s).where(s.c.id.in_(ids), s.c.owner == self.owner)
         await unit.execute(self.module, statement.values(lease_until=self.store.moment + LEASE))
+
+    async def retry(self, unit: Unit, id: str) -> bool:
+        """Put a parked saga back where it was: on its way, or on its way back. False where it is not parked."""
+        s = self.saga
+        state = case((s.c.type.is_(None), "running"), else_="undoing")
+        statement = update(s).where(s.c.id == id, s.c.state == "parked")
+        values = dict(state=state, error=None, lease_until=0.0, updated=self.store.moment)
+        return bool((await unit.execute(self.module, statement.values(**values))).rowcount)

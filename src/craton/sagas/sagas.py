@@ -20,8 +20,10 @@ from craton.contract import Method
 from craton.data.inbox import Answer, Inbox, Keyed
 from craton.data.store import Store, transact
 from craton.errors import CallError, KeyReused, NotAllowed, StillRunning
-from craton.sagas.journal import LEASE, OPEN, Answered, Journal, LeaseLost, Record
-from craton.sagas.run import Parked, Run
+from craton.sagas.arrivals import Arrivals
+from craton.sagas.journal import ENDED, LEASE, OPEN, Answered, Journal, LeaseLost, PutDown, Record
+from craton.sagas.run import Parked
+from craton.sagas.waiting import WaitingRun
 from craton.sources import Clock, Ids
 from craton.values import Value
 
@@ -39,7 +41,7 @@ class SagaStatus(Value):
 
     id: str
     method: str
-    state: Literal["running", "undoing", "done", "fault", "failed", "parked"]
+    state: Literal["running", "undoing", "waiting", "done", "fault", "failed", "parked"]
     answer: Any = None
     fault: str | None = None
 
@@ -48,7 +50,7 @@ class SagaStatus(Value):
 class Ongoing:
     """A saga that runs in this process."""
 
-    run: Run
+    run: WaitingRun
     task: asyncio.Task[Answer | None]
 
 
@@ -61,15 +63,26 @@ class Sagas:
     ) -> None:
         self.store, self.module, self.inbox, self.endpoint = store, module, inbox, endpoint
         self.clock, self.ids = clock, ids
-        self.journal = Journal(store, module, inbox, owner)
+        self.journal = Journal(store, module, inbox, owner=owner, clock=clock)
+        self.arrivals = Arrivals(store, module)
         self.methods: dict[str, SagaMethod] = {}
         self.ongoing: dict[str, Ongoing] = {}
+        self.woken = asyncio.Event()
+
+    def add(self, method: SagaMethod) -> None:
+        """One more method."""
+        self.methods[method.name] = method
+        self.journal.versions[method.name] = method.method.version
+
+    def wake(self) -> None:
+        """Look soon for what nobody runs: what a saga waits for has come."""
+        self.woken.set()
 
     def start(self, record: Record) -> Ongoing:
         """Run a saga in a task of its own, which outlives whoever asked for it."""
         method = self.methods[record.call.name]
-        run = Run(
-            record, method.method, method.body, journal=self.journal, endpoint=self.endpoint,
+        run = WaitingRun(
+            record, method.method, method.body, journal=self.journal, arrivals=self.arrivals, endpoint=self.endpoint,
             clock=self.clock.now, trace=CONTEXT.get().trace,
         )
         task = asyncio.get_running_loop().create_task(self.watch(run), name=record.id)
@@ -77,11 +90,11 @@ class Sagas:
         task.add_done_callback(lambda t: self.ended(record.id, t))
         return ongoing
 
-    async def watch(self, run: Run) -> Answer | None:
+    async def watch(self, run: WaitingRun) -> Answer | None:
         """The run's answer; None where another process, or nobody, will give it."""
         try:
             return await run.go()
-        except (LeaseLost, Answered, Parked) as why:
+        except (LeaseLost, Answered, Parked, PutDown) as why:
             log.info("saga %s: %s", run.record.id, type(why).__name__)
             return None
 
@@ -101,9 +114,7 @@ class Sagas:
     async def take_up(self, id: str) -> None:
         """Go on with a saga that was taken over."""
         record = await self.journal.read(id)
-        if record is not None and record.call.name not in self.methods:
-            log.error("saga %s: this version has no %s", id, record.call.name)
-        elif record is not None and record.state in OPEN and id not in self.ongoing:
+        if record is not None and record.state in OPEN and id not in self.ongoing:
             log.info("saga %s is picked up (%s)", id, record.state)
             self.start(record)
 
@@ -111,7 +122,7 @@ class Sagas:
         """For ever: keep the leases of what runs here, and pick up what nobody runs."""
         renewed = asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(PULSE)
+            await self.pulse()
             try:
                 if asyncio.get_running_loop().time() - renewed > LEASE / 3:
                     renewed = asyncio.get_running_loop().time()
@@ -119,6 +130,15 @@ class Sagas:
                 await self.adopt()
             except Exception as error:  # the database may be away for a while: the next pulse tries again
                 log.warning("%s: sagas could not be looked after: %s", self.module, error)
+
+    async def pulse(self) -> None:
+        """Wait until it is time to look again."""
+        try:
+            async with asyncio.timeout(PULSE):
+                await self.woken.wait()
+        except TimeoutError:
+            return
+        self.woken.clear()
 
     async def renew(self) -> None:
         """Keep the leases of the stored sagas that run here."""
@@ -152,7 +172,7 @@ class Sagas:
 
     def described(self, record: Record) -> tuple[SagaStatus, str]:
         """The status, and the subject, of a saga with a row of its own."""
-        final = record.cause if record.state in ("done", "fault", "failed") else None
+        final = record.cause if record.state in ENDED else None
         return self.status_of(record.id, record.call.name, record.state, final), record.subject
 
     def status_of(self, id: str, name: str, state: str, answer: Answer | None) -> SagaStatus:
@@ -179,7 +199,7 @@ class SagaMethod:
         self, name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[Any]], home: Sagas
     ) -> None:
         self.name, self.method, self.body, self.home = name, method, body, home
-        home.methods[name] = self
+        home.add(self)
 
     async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
         """The saga's answer; StillRunning, with its id, where it is not finished at the deadline."""
@@ -187,9 +207,10 @@ class SagaMethod:
         call = Keyed.of(self.name, self.method, arguments, id, undoes)
         if undoes is not None and not await self.has_undoing(call):
             return None
-        until, backoff = patience(), Backoff(first=LOOK, most=LONGEST_LOOK)
+        until, backoff, begun = patience(), Backoff(first=LOOK, most=LONGEST_LOOK), False
         while True:
-            ongoing = self.home.ongoing.get(id) or await self.begin(call, keyed=key is not None)
+            ongoing = self.home.ongoing.get(id) or await self.begin(call, keyed=key is not None, begun=begun)
+            begun = True
             if isinstance(ongoing, Answer):
                 return ongoing.give(self.method, self.name)
             if ongoing is None:
@@ -198,16 +219,17 @@ class SagaMethod:
             answer = await self.wait(ongoing, call, until)
             if answer is not None:
                 return answer.give(self.method, self.name)
-            if key is None:
-                raise StillRunning(self.name, id)
 
     async def has_undoing(self, call: Keyed) -> bool:
         """Whether the call that this one undoes was done; a tombstone is left where it never came."""
         return await transact(self.home.store, self.home.module, lambda unit: self.home.inbox.undoing(unit, call))
 
-    async def begin(self, call: Keyed, *, keyed: bool) -> Ongoing | Answer | None:
-        """Start the saga, or give its answer; None where another process is at it."""
+    async def begin(self, call: Keyed, *, keyed: bool, begun: bool) -> Ongoing | Answer | None:
+        """Start the saga, or give its answer; None where another process is at it, or nobody while it waits."""
         home = self.home
+        if begun and not keyed:
+            record = await home.journal.read(call.key)
+            return record.cause if record is not None and record.state in ENDED else None
         if keyed:
             row = await home.inbox.look(call.key)
             if row is not None:
