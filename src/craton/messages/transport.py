@@ -42,8 +42,11 @@ Receive = Callable[[Sequence[Message]], Awaitable[Sequence[Verdict]]]
 cancellation. Messages that were not taken may be given to it again, early ones after those that they wait for."""
 
 Resend = Callable[[str, str, int], Awaitable[None]]
-"""Makes the outbox of a module send again what it still keeps: (destination, stream, first number). A broker was emptied,
-or restored; the destination saw the gap and asks for what is missing, by the broker, in the queue of the source."""
+"""Makes the outbox of a module send again what it still keeps: (destination, stream, first number), "" for all of them.
+
+A destination that misses events asks for them by the queue of their source; a module that finds its own queue gone
+takes the broker for emptied, and sends all of it again. What had arrived is known by its number, and confirmed.
+"""
 
 
 class Transport(Protocol):
