@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from apps.store.crashtest.audit import Case, audit
@@ -52,7 +53,16 @@ async def use(customer: Customer) -> None:
 
 async def invariants(scene: Scene) -> list[str]:
     """What is wrong with the books."""
-    new = [customer for customer in scene.history if not customer.orders]
+    new = [customer for customer in scene.history if customer.seed == scene.trial]
     findings: list[str] = []
     await asyncio.gather(*(customer.look() for customer in new), *(customer.repeat(findings) for customer in new))
+    findings += [finding for customer in new for finding in got_what_it_wanted(customer)]
     return findings + audit(Case(await read_books(scene.processes), scene.history, STOCK))
+
+
+def got_what_it_wanted(customer: Customer) -> Iterator[str]:
+    """Nothing that befalls the store may keep a customer from buying: in the end there is an order, as was wished."""
+    found = Counter(order["status"] for order in customer.orders)
+    wanted = {"cancelled"} if customer.wish.after == "cancel" else {"paid", "shipped"}
+    if sum(found[status] for status in wanted) != 1:
+        yield f"{customer.subject} (wish {customer.wish.number}) has orders {dict(found)}: {customer.deeds}"
