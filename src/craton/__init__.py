@@ -26,13 +26,14 @@ from craton.errors import (
     ReplayDiffers,
     SettingsError,
     StillRunning,
+    UnknownEvent,
     Withdrawn,
 )
 from craton.module import Module
 from craton.settings import Settings
 from craton.sources import Clock, Ids
 from craton.topology import Topology
-from craton.values import Event, Fault, Secret, Value
+from craton.values import Event, Fault, Secret, Value, VersionConflict
 
 if TYPE_CHECKING:
     from craton.calls.call import Call
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from craton.data.database import Database
     from craton.edge.authentication import Tokens
     from craton.messages.events import Events
+    from craton.messages.projections import Projected, Projection
+    from craton.messages.streams import Repository, Stream, Streams
     from craton.sagas.saga import Saga
 
 NEEDS = {
@@ -48,6 +51,11 @@ NEEDS = {
     "Caller": "craton.calls.context",
     "Database": "craton.data.database",
     "Events": "craton.messages.events",
+    "Projected": "craton.messages.projections",
+    "Projection": "craton.messages.projections",
+    "Repository": "craton.messages.streams",
+    "Stream": "craton.messages.streams",
+    "Streams": "craton.messages.streams",
     "Offload": "craton.calls.offload",
     "Saga": "craton.sagas.saga",
     "Tokens": "craton.edge.authentication",
@@ -58,8 +66,9 @@ __all__ = [
     "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
     "CratonError", "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments",
     "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown",
-    "OutsideStep", "QueryWrote", "ReplayDiffers", "Saga", "Secret", "Settings", "SettingsError", "StillRunning",
-    "Tokens", "Topology", "Value", "Withdrawn", "command", "effect", "on", "query", "saga",
+    "OutsideStep", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Saga", "Secret", "Settings",
+    "SettingsError", "StillRunning", "Stream", "Streams", "Tokens", "Topology", "UnknownEvent", "Value",
+    "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 

@@ -10,6 +10,7 @@ CratonError
 │   ├── ForeignTable             a statement named another module's table
 │   ├── StatementRefused         a statement that no application may run: it ends transactions, or changes tables
 │   ├── OutsideStep              a saga called something without saga.step
+│   ├── UnknownEvent             a stream holds an event that its code cannot read
 │   └── ReplayDiffers            a saga took another path than its journal
 └── CallError                a call between modules did not complete
     ├── NotRun               it did not happen: nobody took the call
@@ -103,6 +104,17 @@ class OutsideStep(Misuse):
         self.called = called
         super().__init__(
             f"a saga called {called} directly: use `await self.saga.step(...)`, so that it is known after a crash."
+        )
+
+
+class UnknownEvent(Misuse):
+    """A stream holds an event that its code cannot read."""
+
+    def __init__(self, stream: str, place: int, event: str, reader: str) -> None:
+        self.stream, self.place, self.event = stream, place, event
+        super().__init__(
+            f"{stream} holds {event} at place {place}, which {reader} cannot read: run the code that stored it, or add "
+            "the event to what is read, with an upcast() where its fields have changed."
         )
 
 

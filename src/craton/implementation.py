@@ -17,8 +17,9 @@ from craton.settings import Settings
 
 PROVIDED = frozenset({
     "craton.calls.call.Call", "craton.calls.offload.Offload", "craton.data.database.Database",
-    "craton.edge.authentication.Tokens", "craton.messages.events.Events", "craton.sagas.saga.Saga",
-    "craton.sources.Clock", "craton.sources.Ids", "random.Random",
+    "craton.edge.authentication.Tokens", "craton.messages.events.Events",
+    "craton.messages.streams.Streams", "craton.sagas.saga.Saga", "craton.sources.Clock", "craton.sources.Ids",
+    "random.Random",
 })
 """What every implementation may ask for; by name, since these come from layers that build on this one."""
 PAGES = "return a tuple, page by page"

@@ -107,6 +107,14 @@ def fault_of(fault: type[Fault], body: msgspec.Struct) -> Fault:
     return fault(**msgspec.structs.asdict(body))
 
 
+class VersionConflict(Fault, status=409):
+    """A stream of events is not at the version that was asked for; `found` is its version, where that is known."""
+
+    stream: str
+    expected: int
+    found: int | None = None
+
+
 class Secret:
     """Text that may cross between modules but never stays: not journaled, published, stored, logged or traced."""
 

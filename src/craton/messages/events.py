@@ -34,7 +34,7 @@ class Events:
         tables = tables_of(module)
         t = tables.sequence
         mine: dict[str, Any] = {} if store.exclusive else dict(owner=owner, lease_until=store.moment + LEASE)
-        fixed: dict[str, Any] = dict(created=store.moment, due=0.0, attempts=0)
+        fixed: dict[str, Any] = dict(created=store.moment, xid=store.transaction, due=0.0, attempts=0)
         self.insert = insert(tables.outbox).values(**fixed).inline()
         self.insert_mine = insert(tables.outbox).values(**fixed, **mine).inline()
         first = store.insert(t).values(latest=1)
@@ -44,10 +44,14 @@ class Events:
 
     async def publish(self, event: Event) -> None:
         """Store the event: each module that subscribes to it receives it once, in order with others of its key."""
-        unit = CONTEXT.get().unit
+        await self.store_event(self.unit(event), event)
+
+    def unit(self, event: Event) -> Unit:
+        """The unit of the command in progress, which the event becomes a part of."""
+        unit: Unit | None = CONTEXT.get().unit
         if unit is None or unit.store is not self.store or unit.module != self.module:
             raise Misuse(f"{type(event).__name__} was published outside a command of {self.module}: publish it in one.")
-        await self.store_event(unit, event)
+        return unit
 
     async def store_event(self, unit: Unit, event: Event, place: int | None = None) -> None:
         """The outbox row; its id and its place in the order are fixed now."""

@@ -26,6 +26,7 @@ from craton.data.database import Database
 from craton.data.store import open_store
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
 from craton.messages.events import Events
+from craton.messages.streams import Streams
 from craton.module import Module
 from craton.run.hosting import STATUS, Hosted
 from craton.sagas.saga import Saga
@@ -59,6 +60,7 @@ class Process:
         self.find_link, self.links, self.budgets = links, dict[str, Link](), dict[str, Budget]()
         self.signer = Signer(secret)
         self.hosted: dict[str, Hosted] = {}
+        self.streams: dict[str, Streams] = {}
         self.stubs: dict[str, Any] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.handler = Receiver(self.endpoints, signer=self.signer, clock=self.clock)
@@ -94,6 +96,8 @@ class Process:
                 tending = asyncio.get_running_loop().create_task(hosted.sagas.tend(), name=f"{hosted.module} sagas")
                 stack.push_async_callback(hosted.sagas.close)
                 stack.push_async_callback(stop, tending)
+        for projected in (p for streams in self.streams.values() for p in streams.projections if not p.inline):
+            stack.push_async_callback(stop, asyncio.get_running_loop().create_task(projected.tend()))
 
     async def close_links(self) -> None:
         """The links that were opened."""
@@ -156,6 +160,7 @@ class Process:
         """What the framework itself provides."""
         return {
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
+            Streams: lambda: self.streams.setdefault(module, Streams(self.store, module, self.events(module))),
             Saga: Saga, Call: Call, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
             random.Random: random.SystemRandom,
         }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import ColumnElement, Executable, Float, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Executable, Float, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from craton.data.statements import check_verb, modifies, short
@@ -37,6 +37,10 @@ class PostgreSQLStore:
     exclusive = False
     insert = staticmethod(insert)
     moment: ColumnElement[float] = literal_column("CAST(extract(epoch FROM clock_timestamp()) AS float8)", Float)
+    transaction: ColumnElement[int] = literal_column("CAST(CAST(pg_current_xact_id() AS text) AS int8)", BigInteger)
+    horizon: ColumnElement[int] = literal_column(
+        "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS int8)", BigInteger
+    )
 
     def __init__(self, url: str, modules: Sequence[str], *, connections: int = 10, limit: float = 10.0) -> None:
         self.url, self.modules = url, tuple(modules)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Executable, Float, literal_column
+from sqlalchemy import ColumnElement, Executable, Float, Integer, literal_column
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -95,6 +95,8 @@ class SQLiteStore:
     exclusive = True
     insert = staticmethod(insert)
     moment: ColumnElement[float] = literal_column("(julianday('now') - 2440587.5) * 86400.0", Float)
+    transaction: ColumnElement[int] = literal_column("0", Integer)
+    horizon: ColumnElement[int] = literal_column("1", Integer)
 
     def __init__(
         self, url: str, modules: Sequence[str], *, hold: float = 0.05, limit: float = 10.0, patience: float = 5.0

@@ -1,0 +1,209 @@
+"""Projections: read models of event-sourced state, each with its checkpoint in the same transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import BigInteger, Table, and_, bindparam, delete, func, insert, select, tuple_
+
+from craton.calls.context import context
+from craton.contract import hints_of
+from craton.data.store import Store, Unit, transact
+from craton.data.tables import tables_of
+from craton.errors import DeclarationError, Misuse, UnknownEvent
+from craton.messages.stored import event_of, events_of
+from craton.values import Event
+
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+Place = tuple[int, int]
+BATCH = 100
+"""Events that are applied in one transaction."""
+POLL = 0.5
+"""Seconds after which a projection looks for what others have stored."""
+log = logging.getLogger("craton.projections")
+
+
+class Projection(Protocol[E_contra]):
+    """What keeps a read model: the module's own `tables`, which nobody else writes, and `apply`.
+
+    The annotation of `event`, an event or a union of several, says which events are applied.
+    """
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """All tables that it writes, each after those that it refers to."""
+        ...
+
+    async def apply(self, event: E_contra, place: int) -> None:
+        """Bring the read model up to date; `place` is the event's version in its stream, counted from 1."""
+        ...
+
+
+class Overtaken(Exception):
+    """Another process, or a rebuild, has moved the checkpoint meanwhile."""
+
+
+class Projected:
+    """A projection at work. Events are read in the order of their commits: one that could still get an earlier
+    neighbour, since a transaction from before it is open, waits."""
+
+    def __init__(
+        self, store: Store, module: str,
+        *, name: str, live: Projection[Any], beside: Projection[Any] | None, inline: bool,
+    ) -> None:
+        self.store, self.module, self.name = store, module, name
+        self.live, self.beside, self.inline = live, beside, inline
+        kinds = [hints_of(type(p).apply, type(p).__name__).get("event") for p in (live, beside or live)]
+        self.events = events_of(kinds[0], f"{type(live).__name__}.apply")
+        pairs = list(zip(live.tables, beside.tables, strict=False)) if beside else []
+        if kinds[0] != kinds[1] or any(a is b or a.c.keys() != b.c.keys() for a, b in pairs):
+            raise DeclarationError(f"{name}: beside= is not the same projection over other tables with equal columns.")
+        self.tables, self.woken = pairs, asyncio.Event()
+        self.aside = f"{name}/beside"
+        self.known, self.settled = self.reading(settled=False), self.reading(settled=True)
+        self.select, self.move = self.checkpoint(), self.moving()
+
+    # ------------------------------------------------------------------ statements
+
+    def reading(self, *, settled: bool) -> Any:
+        """The events after a place, in order."""
+        t = tables_of(self.module).outbox.c
+        at = tuple_(bindparam("xid", type_=BigInteger), bindparam("position", type_=BigInteger))
+        found = select(t.xid, t.position, t.place, t.stream, t.type, t.version, t.body).where(
+            t.place.is_not(None), tuple_(t.xid, t.position) > at, *([t.xid < self.store.horizon] if settled else [])
+        )
+        return found.order_by(t.xid, t.position).limit(BATCH)
+
+    def checkpoint(self) -> Any:
+        """How far a projection is."""
+        p = tables_of(self.module).projection.c
+        return select(p.xid, p.position).where(p.name == bindparam("wanted"))
+
+    def moving(self) -> Any:
+        """Move the checkpoint, if it is where it was."""
+        new = self.store.insert(p := tables_of(self.module).projection)
+        here = and_(
+            p.c.xid == bindparam("old_xid", type_=BigInteger), p.c.position == bindparam("old", type_=BigInteger)
+        )
+        to = {"xid": new.excluded.xid, "position": new.excluded.position}
+        return new.on_conflict_do_update(index_elements=["name"], set_=to, where=here)
+
+    # ------------------------------------------------------------------ going on
+
+    async def apply(self, event: Event, place: int) -> None:
+        """One event, in the unit that stores it."""
+        if type(event).__name__ in self.events:
+            await self.live.apply(event, place)
+
+    async def catch_up(self) -> None:
+        """Apply all that is committed. (An inline projection has it already.)"""
+        while not self.inline and await self.step(self.name, self.live) == BATCH:
+            pass
+
+    async def step(self, name: str, projection: Projection[Any]) -> int:
+        """The next events, with the checkpoint, in one transaction; how many there were."""
+        at = await self.at(name)
+        rows = (await self.store.read(self.module, self.settled, {"xid": at[0], "position": at[1]})).all()
+        if rows:
+            with context(kind="command", key=None, given=None, inner=None, run=None):
+                try:
+                    await transact(self.store, self.module, lambda unit: self.advance(unit, name, projection, at, rows))
+                except Overtaken:
+                    return BATCH
+        return len(rows)
+
+    async def at(self, name: str) -> Place:
+        """The place of the last event that was applied."""
+        row = (await self.store.read(self.module, self.select, {"wanted": name})).first()
+        return (0, 0) if row is None else (row[0], row[1])
+
+    async def advance(  # the five belong together, and are handed on as they are
+        self, unit: Unit, name: str, projection: Projection[Any], at: Place, rows: Sequence[Any]
+    ) -> None:
+        """Apply events, and move the checkpoint past them."""
+        to = {"name": name, "xid": rows[-1].xid, "position": rows[-1].position}
+        if not (await unit.execute(self.module, self.move, {**to, "old_xid": at[0], "old": at[1]})).rowcount:
+            raise Overtaken(name)
+        for row in rows:
+            if (kind := self.events.get(row.type)) is not None:
+                event = event_of(kind, version=row.version, body=row.body)
+                if event is None:
+                    raise UnknownEvent(row.stream, row.place, f"{row.type} (version {row.version})", self.name)
+                await projection.apply(event, row.place)
+
+    def wake(self) -> None:
+        """There is something new."""
+        self.woken.set()
+
+    async def tend(self) -> None:
+        """Catch up whenever there is something new. What fails is told, and tried again, later each time."""
+        pause = POLL
+        while True:
+            self.woken.clear()
+            try:
+                await self.catch_up()
+                pause = POLL
+            except Exception as error:
+                pause = min(pause * 2, 60.0)
+                log.exception("projection %s of %s stands still: %s", self.name, self.module, error)
+            try:
+                async with asyncio.timeout(pause):
+                    await self.woken.wait()
+            except TimeoutError:
+                continue
+
+    async def behind(self) -> int:
+        """How many events it has not applied yet."""
+        if self.inline:
+            return 0
+        t, (xid, position) = tables_of(self.module).outbox.c, await self.at(self.name)
+        later = select(func.count()).where(t.place.is_not(None), tuple_(t.xid, t.position) > tuple_(xid, position))
+        return int((await self.store.read(self.module, later)).scalar_one())
+
+    # ------------------------------------------------------------------ from the beginning
+
+    async def rebuild(self) -> None:
+        """Build the read model anew from all events, beside the one in use, while writing and reading go on; then let
+        the two change places, in one transaction."""
+        if self.beside is None:
+            raise Misuse(f"projection {self.name} has no tables to be rebuilt in: give Streams.project(beside=...).")
+        await transact(self.store, self.module, self.empty)
+        while await self.step(self.aside, self.beside) == BATCH:
+            pass
+        with context(kind="command", key=None, given=None, inner=None, run=None):
+            await transact(self.store, self.module, self.switch)
+
+    async def empty(self, unit: Unit) -> None:
+        """Begin with nothing."""
+        p = tables_of(self.module).projection
+        await unit.execute(self.module, delete(p).where(p.c.name == self.aside))
+        for _, beside in reversed(self.tables):
+            await unit.execute(self.module, delete(beside))
+
+    async def switch(self, unit: Unit) -> None:
+        """Apply what has come meanwhile, and put the new rows in the place of the old.
+
+        An inline projection takes all that this transaction sees: whoever is not seen writes the rows itself, and
+        where those were there already, one of the two transactions meets a Conflict.
+        """
+        assert self.beside is not None
+        found = self.known if self.inline else self.settled
+        while True:
+            row = (await unit.execute(self.module, self.select, {"wanted": self.aside})).first()
+            at = (0, 0) if row is None else (row[0], row[1])
+            rows = (await unit.execute(self.module, found, {"xid": at[0], "position": at[1]})).all()
+            if not rows:
+                break
+            await self.advance(unit, self.aside, self.beside, at, rows)
+        for live, _ in reversed(self.tables):
+            await unit.execute(self.module, delete(live))
+        for live, beside in self.tables:
+            await unit.execute(self.module, insert(live).from_select(live.c.keys(), select(*beside.c)))
+        p = tables_of(self.module).projection
+        await unit.execute(self.module, delete(p).where(p.c.name == self.name))
+        new = insert(p).values(name=self.name, xid=at[0], position=at[1])
+        await unit.execute(self.module, new)
+        await self.empty(unit)
