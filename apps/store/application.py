@@ -7,10 +7,13 @@ from apps.store.carts.settings import CartSettings
 from apps.store.catalog.contract import Catalog
 from apps.store.inventory.contract import Inventory
 from apps.store.inventory.settings import InventorySettings
+from apps.store.notifications.contract import Notifications
+from apps.store.notifications.settings import NotificationSettings
 from apps.store.orders.contract import Orders
 from apps.store.orders.settings import OrderSettings
 from apps.store.payments.contract import Payments
 from apps.store.payments.settings import PaymentSettings
+from apps.store.recommendations.contract import Recommendations
 from apps.store.shipping.contract import Shipping
 from apps.store.shipping.settings import ShippingSettings
 from apps.store.users.contract import Users
@@ -45,5 +48,14 @@ store = Application("store", [
     Module(
         "shipping", Shipping, "apps.store.shipping.module:Dock", owner="fulfilment", settings=ShippingSettings,
         tables="apps.store.shipping.tables:metadata", migrations="apps.store.shipping.migrations",
+    ),
+    Module(
+        "notifications", Notifications, "apps.store.notifications.module:Postman", owner="shop",
+        settings=NotificationSettings, tables="apps.store.notifications.tables:metadata",
+        migrations="apps.store.notifications.migrations",
+    ),
+    Module(
+        "recommendations", Recommendations, "apps.store.recommendations.module:Habits", owner="merchandising",
+        tables="apps.store.recommendations.tables:metadata", migrations="apps.store.recommendations.migrations",
     ),
 ])

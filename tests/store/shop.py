@@ -244,12 +244,13 @@ class Shop:
             yield http
 
 
-def environ_of(provider: str) -> dict[str, str]:
-    """The store's settings in tests."""
+def environ_of(provider: str, mail: Path) -> dict[str, str]:
+    """The store's settings in tests. `mail` is the folder that e-mails go to."""
     return {
         "CRATON_PAYMENTS_API_BASE": provider, "CRATON_PAYMENTS_TIMEOUT": "0.5", "CRATON_USERS_SCRYPT_COST": "1",
         "CRATON_USERS_ADMIN_PASSWORD": "correct horse battery", "CRATON_ORDERS_HOLD": str(HOLD),
         "CRATON_CARTS_LIFETIME": str(CART_LIFETIME), "CRATON_INVENTORY_LOW": "2",
+        "CRATON_NOTIFICATIONS_FOLDER": str(mail),
     }
 
 
@@ -263,7 +264,7 @@ async def open_shop(
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(start(
             application, topology=structure.topology, link=structure.link, database=database, data=data, clock=clock,
-            environ=environ_of(provider),
+            environ=environ_of(provider, data / "mail"),
         ))
         bank = Bank(provider)
         stack.push_async_callback(bank.http.aclose)

@@ -7,10 +7,11 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
-from apps.store.catalog.contract import Sku
+from apps.store.catalog.contract import Product, ProductDiscontinued, ProductPriceChanged, Sku
 from apps.store.money import Money
-from craton import Event, Fault, Secret, Value, command, query
+from craton import Event, Fault, Secret, Value, command, on, query
 
+Few = Annotated[int, Meta(ge=1, le=20)]
 MOST = 99
 """Of one product in one cart."""
 Quantity = Annotated[int, Meta(ge=1, le=MOST)]
@@ -18,16 +19,20 @@ State = Literal["open", "frozen", "closed", "merged", "expired"]
 
 
 class CartLine(Value):
-    """So many of a product, at the price the customer was shown."""
+    """So many of a product, at the price the customer was shown when the product had this `revision`. `price_now` is
+    set where it has changed since: refresh the cart to accept it."""
 
     sku: str
     name: str
     quantity: int
     unit_price: Money
+    revision: int = 0
+    price_now: Money | None = None
 
 
 class Cart(Value):
-    """What a customer means to buy. Each change raises `version`; `order` is the order it was frozen for.
+    """What a customer means to buy. Each change raises `version`; `order` is the order it was frozen for. `withdrawn`
+    is what was in it and is no longer sold, to be shown until the cart is changed.
 
     A customer without a cart has an empty one with an empty id and version 0.
     """
@@ -40,6 +45,7 @@ class Cart(Value):
     total: Money
     expires: datetime | None = None
     order: str | None = None
+    withdrawn: tuple[CartLine, ...] = ()
 
 
 class CartNotFound(Fault, status=404):
@@ -124,6 +130,11 @@ class Carts(Protocol):
         """The caller's cart."""
         ...
 
+    @query(get="/cart/suggestions")
+    async def suggestions(self, limit: Few = 4) -> tuple[Product, ...]:
+        """What others bought with what is in the caller's cart; nothing, where that cannot be known soon."""
+        ...
+
     @command(
         post="/cart/items", raises=(ProductUnavailable, QuantityLimit, MixedCurrencies, CartFrozen),
     )
@@ -177,4 +188,14 @@ class Carts(Protocol):
     @command(post="/admin/carts/expire", allow="admin")
     async def expire(self) -> int:
         """End every cart that was left alone for too long; how many there were."""
+        ...
+
+    @on(ProductPriceChanged)
+    async def reprice(self, event: ProductPriceChanged) -> None:
+        """Whoever has it in a cart is told."""
+        ...
+
+    @on(ProductDiscontinued)
+    async def withdraw(self, event: ProductDiscontinued) -> None:
+        """It leaves all carts but those that are being bought, which it leaves when they are not bought."""
         ...

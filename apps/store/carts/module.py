@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from apps.store.carts.contract import (
     MOST,
     Cart,
@@ -14,6 +16,7 @@ from apps.store.carts.contract import (
     CartNotFound,
     Carts,
     EmptyCart,
+    Few,
     MixedCurrencies,
     NotAGuest,
     NotInCart,
@@ -23,9 +26,20 @@ from apps.store.carts.contract import (
 )
 from apps.store.carts.records import Record, Records
 from apps.store.carts.settings import CartSettings
-from apps.store.catalog.contract import Catalog, Product, ProductNotFound, Sku
+from apps.store.catalog.contract import (
+    Catalog,
+    Product,
+    ProductDiscontinued,
+    ProductNotFound,
+    ProductPriceChanged,
+    Sku,
+)
 from apps.store.money import Money
-from craton import Call, Clock, Database, Events, Ids, NotAuthenticated, Secret, Tokens
+from apps.store.recommendations.contract import Recommendations
+from craton import Call, CallError, Clock, Database, Events, Ids, NotAuthenticated, Secret, Tokens
+
+ENOUGH = 50
+"""Products in a cart that suggestions are made for."""
 
 
 class Baskets(Carts):
@@ -33,15 +47,30 @@ class Baskets(Carts):
 
     def __init__(
         self, db: Database, events: Events, call: Call, clock: Clock, ids: Ids, tokens: Tokens, catalog: Catalog,
-        settings: CartSettings,
+        recommendations: Recommendations | None, settings: CartSettings,
     ) -> None:
         self.events, self.call, self.clock, self.ids = events, call, clock, ids
         self.tokens, self.catalog, self.settings = tokens, catalog, settings
-        self.records = Records(db)
+        self.recommendations, self.records = recommendations, Records(db)
 
     async def mine(self) -> Cart:
         found = await self.live()
         return found.cart if found else empty(self.settings.currency)
+
+    async def suggestions(self, limit: Few = 4) -> tuple[Product, ...]:
+        found = await self.recommended((await self.mine()).lines, limit)
+        return tuple(p for p in await self.catalog.lookup(found) if p.status == "active") if found else ()
+
+    async def recommended(self, lines: tuple[CartLine, ...], limit: int) -> tuple[str, ...]:
+        """What goes with these lines. Nobody waits long for that, and nothing fails for want of it."""
+        if self.recommendations is None:
+            return ()
+        try:
+            async with self.call.within(self.settings.patience):
+                found = await self.recommendations.also_bought(tuple(line.sku for line in lines[:ENOUGH]), limit)
+        except CallError:
+            return ()
+        return tuple(one.sku for one in found)
 
     async def add(self, sku: Sku, quantity: Quantity = 1) -> Cart:
         product = await self.on_sale(sku)
@@ -79,7 +108,7 @@ class Baskets(Carts):
         products = {product.sku: product for product in looked_up}
         sold = [(line, products[line.sku]) for line in cart.lines if may_buy(products.get(line.sku), cart)]
         lines = tuple(line_of(product, line.quantity) for line, product in sold)
-        return cart if lines == cart.lines else await self.save(cart, lines)
+        return cart if shown(lines) == shown(cart.lines) and not cart.withdrawn else await self.save(cart, lines)
 
     async def merge(self, guest: Secret) -> Cart:
         theirs = await self.live(self.guest_of(guest))
@@ -125,13 +154,21 @@ class Baskets(Carts):
             await self.records.end(cart, "expired")
         return len(overdue)
 
+    async def reprice(self, event: ProductPriceChanged) -> None:
+        await self.records.hear(event.sku, event.revision, price=event.new.amount, currency=event.new.currency)
+
+    async def withdraw(self, event: ProductDiscontinued) -> None:
+        await self.records.hear(event.sku, event.revision, discontinued=True)
+        await self.records.withdraw(event.sku)
+
     async def on_sale(self, sku: str) -> Product:
         """A product that can be bought."""
         try:
             product = await self.catalog.product(sku)
         except ProductNotFound:
             raise ProductUnavailable(sku) from None
-        if product.status != "active":
+        # what we have heard counts, too: it may have come after the catalog answered, and found no line to take out
+        if product.status != "active" or await self.records.discontinued(sku):
             raise ProductUnavailable(sku)
         return product
 
@@ -208,7 +245,12 @@ def quantity_of(cart: Cart, sku: str) -> int:
 
 def line_of(product: Product, quantity: int) -> CartLine:
     """So many of a product, at today's price."""
-    return CartLine(product.sku, product.name, quantity, product.price)
+    return CartLine(product.sku, product.name, quantity, product.price, product.version)
+
+
+def shown(lines: tuple[CartLine, ...]) -> list[tuple[str, str, int, Money]]:
+    """What a customer sees of lines."""
+    return [(line.sku, line.name, line.quantity, line.unit_price) for line in lines]
 
 
 def together(own: tuple[CartLine, ...], given: tuple[CartLine, ...]) -> tuple[CartLine, ...]:
@@ -216,5 +258,5 @@ def together(own: tuple[CartLine, ...], given: tuple[CartLine, ...]) -> tuple[Ca
     lines = {line.sku: line for line in own}
     for line in given:
         had = lines[line.sku].quantity if line.sku in lines else 0
-        lines[line.sku] = CartLine(line.sku, line.name, min(had + line.quantity, MOST), line.unit_price)
+        lines[line.sku] = msgspec.structs.replace(line, quantity=min(had + line.quantity, MOST))
     return tuple(lines.values())

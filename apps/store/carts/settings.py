@@ -6,7 +6,8 @@ from craton import Settings
 
 
 class CartSettings(Settings):
-    """`lifetime`: seconds that a cart may be left alone."""
+    """`lifetime`: seconds that a cart may be left alone. `patience`: seconds to wait for suggestions."""
 
     lifetime: int = 30 * 24 * 3600
+    patience: float = 0.25
     currency: str = "USD"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, false, text
 
 metadata = MetaData()
 LIVE = text("state IN ('open', 'frozen')")
@@ -27,4 +27,15 @@ lines = Table(
     Column("quantity", Integer, nullable=False),
     Column("price", BigInteger, nullable=False),  # what the customer was shown, in the cart's currency
     Column("position", Integer, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),  # of the product, when the customer was shown it
+    Column("withdrawn", Boolean, nullable=False, server_default=false()),  # shown, but no longer bought with the cart
+    Index("carts_lines_sku", "sku"),
+)
+products = Table(  # what the catalog has told us; not all there is
+    "carts_products", metadata,
+    Column("sku", String, primary_key=True),
+    Column("price", BigInteger),
+    Column("currency", String(3)),
+    Column("revision", Integer, nullable=False),
+    Column("discontinued", Boolean, nullable=False),
 )

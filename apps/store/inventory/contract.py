@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
-from craton import Event, Fault, Value, command, query
+from apps.store.catalog.contract import ProductDiscontinued
+from craton import Event, Fault, Value, command, on, query
 
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 Delta = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
@@ -22,12 +23,14 @@ class Line(Value):
 
 
 class Stock(Value):
-    """Stock of one product: what is there, what of it is promised to orders, and what is left to sell."""
+    """Stock of one product: what is there, what of it is promised to orders, and what is left to sell: nothing, once it
+    is discontinued."""
 
     sku: str
     on_hand: int
     reserved: int
     available: int
+    discontinued: bool = False
 
 
 class Reservation(Value):
@@ -82,6 +85,19 @@ class ReservationNotFound(Fault, status=404):
 
 class StockLow(Event, key="sku"):
     """There is little left to sell."""
+
+    sku: str
+    left: int
+
+
+class StockOut(Event, key="sku"):
+    """There is nothing left to sell."""
+
+    sku: str
+
+
+class StockBack(Event, key="sku"):
+    """There is something to sell again."""
 
     sku: str
     left: int
@@ -165,4 +181,9 @@ class Inventory(Protocol):
     @command(post="/admin/stock/import", allow="admin")
     async def import_stock(self, levels: tuple[Level, ...]) -> int:
         """The first stock of products that the inventory does not know yet; how many there were."""
+        ...
+
+    @on(ProductDiscontinued)
+    async def withdraw(self, event: ProductDiscontinued) -> None:
+        """What is no longer sold can no longer be reserved; what is promised to orders still is."""
         ...

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+import msgspec
+from sqlalchemy import bindparam, false, insert, select, update
 
+from apps.store.catalog.contract import ProductDiscontinued
 from apps.store.inventory.contract import (
     Delta,
     InsufficientStock,
@@ -22,7 +24,9 @@ from apps.store.inventory.contract import (
     Shortage,
     State,
     Stock,
+    StockBack,
     StockLow,
+    StockOut,
     UnknownSku,
 )
 from apps.store.inventory.settings import InventorySettings
@@ -31,12 +35,15 @@ from craton import Clock, Database, Events, Ids
 
 STOCK = select(stock).where(stock.c.sku.in_(bindparam("wanted", expanding=True)))
 ALL_STOCK = select(stock).order_by(stock.c.sku)
-LOW_STOCK = ALL_STOCK.where(stock.c.on_hand - stock.c.reserved <= bindparam("low"))
+LOW_STOCK = ALL_STOCK.where(
+    stock.c.on_hand - stock.c.reserved <= bindparam("low"), stock.c.discontinued == false()
+)
 NEW_STOCK = insert(stock)
 CHANGE_STOCK = (
     update(stock).where(stock.c.sku == bindparam("wanted"))
     .values(on_hand=stock.c.on_hand + bindparam("here"), reserved=stock.c.reserved + bindparam("held"))
 )
+WITHDRAW = update(stock).where(stock.c.sku == bindparam("wanted")).values(discontinued=True)
 RESERVATION = select(reservations).where(reservations.c.order_id == bindparam("wanted"))
 LINES = select(lines).where(lines.c.order_id == bindparam("wanted")).order_by(lines.c.sku)
 OVERDUE = (
@@ -118,7 +125,7 @@ class Warehouse(Inventory):
         if found.state not in ("committed", "returned"):
             raise ReservationEnded(order, found.state)
         if found.state == "committed":
-            await self.change(found.lines, here=1, held=0)
+            await self.gain(found.lines, here=1, held=0)
             await self.write_down(((line.sku, line.quantity) for line in found.lines), f"returned by {order}")
             await self.move_on(order, "returned")
 
@@ -129,21 +136,17 @@ class Warehouse(Inventory):
         now = (await self.counts([sku])).get(sku)
         if now is None:
             raise UnknownSku(sku)
-        if now.available + delta < 0:
-            raise InsufficientStock((Shortage(sku, -delta, now.available),))
+        if now.on_hand + delta < now.reserved:
+            raise InsufficientStock((Shortage(sku, -delta, now.on_hand - now.reserved),))
         await self.change((Line(sku, delta),), here=1, held=0)
         await self.write_down([(sku, delta)], reason or "adjusted")
-        await self.mention(now, delta)
-        return Stock(sku, now.on_hand + delta, now.reserved, now.available + delta)
+        return await self.mention(now, delta, here=delta)
 
     async def restock(self, sku: str, quantity: Quantity) -> Stock:
-        now = (await self.counts([sku])).get(sku)
-        if now is None:
-            await self.db.execute(NEW_STOCK, dict(sku=sku, on_hand=0, reserved=0))
-            now = Stock(sku, 0, 0, 0)
+        now = (await self.counts([sku])).get(sku) or await self.make(sku)
         await self.change((Line(sku, quantity),), here=1, held=0)
         await self.write_down([(sku, quantity)], "restocked")
-        return Stock(sku, now.on_hand + quantity, now.reserved, now.available + quantity)
+        return await self.mention(now, quantity, here=quantity)
 
     async def import_stock(self, levels: tuple[Level, ...]) -> int:
         wanted = {level.sku: level.on_hand for level in levels}
@@ -152,6 +155,16 @@ class Warehouse(Inventory):
             await self.db.execute(NEW_STOCK, [dict(sku=sku, on_hand=wanted[sku], reserved=0) for sku in new])
             await self.write_down(((sku, wanted[sku]) for sku in new), "imported")
         return len(new)
+
+    async def withdraw(self, event: ProductDiscontinued) -> None:
+        if not await self.counts([event.sku]):
+            await self.make(event.sku)
+        await self.db.execute(WITHDRAW, {"wanted": event.sku})
+
+    async def make(self, sku: str) -> Stock:
+        """Know a product of which there is nothing yet."""
+        await self.db.execute(NEW_STOCK, dict(sku=sku, on_hand=0, reserved=0))
+        return Stock(sku, 0, 0, 0)
 
     async def counts(self, skus: Iterable[str]) -> dict[str, Stock]:
         """The stock of products, by sku."""
@@ -199,8 +212,15 @@ class Warehouse(Inventory):
 
     async def free(self, held: Reservation, state: State) -> None:
         """Nothing is held for this order any more."""
-        await self.change(held.lines, here=0, held=-1)
+        await self.gain(held.lines, here=0, held=-1)
         await self.move_on(held.order, state)
+
+    async def gain(self, quantities: tuple[Line, ...], *, here: int, held: int) -> None:
+        """So many times these quantities more on hand, and reserved, so that more is left to sell."""
+        before = await self.counts(line.sku for line in quantities) if quantities else {}
+        await self.change(quantities, here=here, held=held)
+        for line in quantities:
+            await self.mention(before[line.sku], line.quantity)
 
     async def change(self, quantities: Iterable[Line], *, here: int, held: int) -> None:
         """So many times these quantities more on hand, and reserved."""
@@ -218,10 +238,19 @@ class Warehouse(Inventory):
         rows = [dict(id=self.ids.new("movement"), sku=s, delta=d, reason=reason, at=at) for s, d in moved]
         await self.db.execute(MOVE, rows)
 
-    async def mention(self, before: Stock, delta: int) -> None:
-        """Say so when little is left that was enough before."""
-        if before.available + delta <= self.settings.low < before.available:
-            await self.events.publish(StockLow(before.sku, before.available + delta))
+    async def mention(self, before: Stock, delta: int, *, here: int = 0) -> Stock:
+        """What there is when so much more, or less, is left to sell, and `here` more on hand. Tell others when little
+        is left that was enough before, when nothing is left, and when something is again."""
+        if before.discontinued:
+            return msgspec.structs.replace(before, on_hand=before.on_hand + here)
+        left = before.available + delta
+        if left <= self.settings.low < before.available:
+            await self.events.publish(StockLow(before.sku, left))
+        if left == 0 < before.available:
+            await self.events.publish(StockOut(before.sku))
+        if before.available == 0 < left:
+            await self.events.publish(StockBack(before.sku, left))
+        return msgspec.structs.replace(before, on_hand=before.on_hand + here, available=left)
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -234,7 +263,8 @@ class Warehouse(Inventory):
 
 def stock_of(row: Any) -> Stock:
     """The stock of one product as others see it."""
-    return Stock(row["sku"], row["on_hand"], row["reserved"], row["on_hand"] - row["reserved"])
+    left = 0 if row["discontinued"] else row["on_hand"] - row["reserved"]
+    return Stock(row["sku"], row["on_hand"], row["reserved"], left, bool(row["discontinued"]))
 
 
 def summed(lines: tuple[Line, ...]) -> tuple[Line, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, Float, Index, Integer, MetaData, String, Table
+from sqlalchemy import Boolean, CheckConstraint, Column, Float, Index, Integer, MetaData, String, Table, false
 
 metadata = MetaData()
 
@@ -11,6 +11,7 @@ stock = Table(
     Column("sku", String, primary_key=True),
     Column("on_hand", Integer, nullable=False),
     Column("reserved", Integer, nullable=False),  # the sum of what held and secured reservations hold
+    Column("discontinued", Boolean, nullable=False, server_default=false()),
     CheckConstraint("0 <= reserved AND reserved <= on_hand", name="inventory_stock_sold_once"),
 )
 reservations = Table(

@@ -1,0 +1,1 @@
+"""What customers and administrators are told by e-mail."""
