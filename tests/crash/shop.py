@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,9 +107,17 @@ def shown(answer: object) -> tuple[str, str]:
 def outcome_of(answer: object, tables: Tables) -> Outcome:
     """The outcome that the databases and the bank's books tell."""
     state = {n: sorted(tuple(r.values()) for r in found) for n, found in tables.items() if not n.endswith(FRAMEWORK)}
-    stored = [row for name, found in tables.items() if name.endswith("_outbox") for row in found]
-    events = sorted((e["type"], e["key"], e["sequence"], e["body"]) for e in stored)
-    return Outcome(shown(answer), state, events, sorted(BANK.books.values()))
+    return Outcome(shown(answer), state, events_in(tables), sorted(BANK.books.values()))
+
+
+def events_in(tables: Tables) -> list[tuple[Any, ...]]:
+    """The stored events of all modules, each with its number in its stream."""
+    found, numbers = [], Counter[tuple[str, str]]()
+    for name in (name for name in tables if name.endswith("_outbox")):
+        for event in sorted(tables[name], key=lambda row: row["position"]):
+            numbers[name, event["stream"]] += 1
+            found.append((event["type"], event["stream"], numbers[name, event["stream"]], event["body"]))
+    return sorted(found)
 
 
 def audit(ran: Ran, case: Case, *, others: tuple[str, ...] = ()) -> None:

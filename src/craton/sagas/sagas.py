@@ -18,14 +18,16 @@ from craton.calls.endpoint import Endpoint
 from craton.calls.retry import Backoff
 from craton.contract import Method
 from craton.data.inbox import Answer, Inbox, Keyed
-from craton.data.store import Store, transact
+from craton.data.store import Store, Unit, transact
 from craton.errors import CallError, KeyReused, NotAllowed, StillRunning
-from craton.sagas.arrivals import Arrivals
+from craton.messages.subscriber import key_of
+from craton.messages.transport import Message
+from craton.sagas.arrivals import Arrival, Arrivals, awaited
 from craton.sagas.journal import ENDED, LEASE, OPEN, Answered, Journal, LeaseLost, PutDown, Record
 from craton.sagas.run import Parked
 from craton.sagas.waiting import WaitingRun
 from craton.sources import Clock, Ids
-from craton.values import Value
+from craton.values import Event, Value
 
 log = logging.getLogger("craton.sagas")
 PULSE = 0.5
@@ -89,6 +91,13 @@ class Sagas:
         ongoing = self.ongoing[record.id] = Ongoing(run, task)
         task.add_done_callback(lambda t: self.ended(record.id, t))
         return ongoing
+
+    async def arrive(self, unit: Unit, message: Message, event: Event) -> None:
+        """A subscriber: keep an event for the sagas that may wait for it, in the receiver's transaction."""
+        key = str(getattr(event, event.ordered_by)) if event.ordered_by else ""
+        kept = Arrival(message.id, awaited(message.type, key), message.version, message.body)
+        await self.arrivals.record(unit, kept)
+        unit.after.add(self.wake)
 
     async def watch(self, run: WaitingRun) -> Answer | None:
         """The run's answer; None where another process, or nobody, will give it."""
@@ -220,6 +229,19 @@ class SagaMethod:
             if answer is not None:
                 return answer.give(self.method, self.name)
 
+    async def begin_by(self, unit: Unit, message: Message, event: Event) -> None:
+        """A subscriber: begin a saga for an event, in the receiver's transaction; it runs once that is durable."""
+        (parameter,) = self.method.arguments.__struct_fields__
+        id = saga_id(key_of(message, self.name))
+        call = Keyed.of(self.name, self.method, self.method.arguments(**{parameter: event}), id, None)
+        await self.home.journal.write_saga(unit, self.record(call, keyed=False))
+        unit.after.add(self.home.wake)
+
+    def record(self, call: Keyed, *, keyed: bool) -> Record:
+        """A new saga."""
+        caller = CONTEXT.get().caller
+        return Record(call.key, call, keyed, codec.encode(caller), caller.subject, version=self.method.version)
+
     async def has_undoing(self, call: Keyed) -> bool:
         """Whether the call that this one undoes was done; a tombstone is left where it never came."""
         return await transact(self.home.store, self.home.module, lambda unit: self.home.inbox.undoing(unit, call))
@@ -237,8 +259,7 @@ class SagaMethod:
                 return row.final
         if (ongoing := home.ongoing.get(call.key)) is not None:
             return ongoing
-        caller = CONTEXT.get().caller
-        return home.start(Record(call.key, call, keyed, codec.encode(caller), caller.subject))
+        return home.start(self.record(call, keyed=keyed))
 
     async def wait(self, ongoing: Ongoing, call: Keyed, until: float) -> Answer | None:
         """The answer of a saga that runs here, unless the time comes first."""
