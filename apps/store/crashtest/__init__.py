@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from apps.store.crashtest.audit import Case, audit
@@ -36,9 +36,13 @@ def wishes(chance: random.Random) -> list[Wish]:
 
 
 async def scenario(scene: Scene) -> None:
-    """They all buy at once; then each asks for everything again, and is answered as before."""
-    seed = scene.trial
-    new = [Customer.of(wish, scene.url, seed=seed, tally=Counter(), patience=50) for wish in wishes(scene.chance)]
+    """They all buy at once."""
+    await visit(scene, wishes(scene.chance))
+
+
+async def visit(scene: Scene, wishes: Sequence[Wish]) -> None:
+    """New customers come, and do what they wish."""
+    new = [Customer.of(wish, scene.url, seed=scene.trial, tally=Counter(), patience=50) for wish in wishes]
     scene.history += new
     await asyncio.gather(*(use(customer) for customer in new))
 
@@ -52,7 +56,7 @@ async def use(customer: Customer) -> None:
 
 
 async def invariants(scene: Scene) -> list[str]:
-    """What is wrong with the books."""
+    """What is wrong: each asks for everything again, and is answered as before; and the books are audited."""
     new = [customer for customer in scene.history if customer.seed == scene.trial]
     findings: list[str] = []
     await asyncio.gather(*(customer.look() for customer in new), *(customer.repeat(findings) for customer in new))
