@@ -118,6 +118,12 @@ class Inbox:
         if not (await unit.execute(self.module, self.insert, {**empty, **row, **values})).rowcount:
             raise Taken(f"{call.name}: its key was taken in the meantime")
 
+    async def once(self, unit: Unit, key: str, name: str) -> bool:
+        """Whether nothing stood under a key; now it is noted that what has it was done."""
+        row = dict(key=key, method=name, fingerprint="", status="done", answer=None, type=None)
+        empty = dict(arguments=None, owner=None, lease_until=None)
+        return bool((await unit.execute(self.module, self.insert, {**row, **empty})).rowcount)
+
     async def write(self, unit: Unit, call: Keyed, answer: Answer) -> None:
         """A final answer under a new key."""
         await self.put(unit, call, status=answer.status, answer=answer.body, type=answer.type)

@@ -1,0 +1,186 @@
+"""The receiver: applies the events that come for a module, each once, in the order of its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, and_, bindparam, select, update
+
+from craton.data.inbox import Inbox
+from craton.data.store import Store, Unit, transact
+from craton.data.tables import tables_of
+from craton.messages.letters import Letters
+from craton.messages.subscriber import Broken, Subscriber, Unreadable, key_of
+from craton.messages.told import Told, log
+from craton.messages.transport import LATER, TAKEN, Message, Verdict
+
+BUDGET = 10.0
+"""Seconds that one batch may take; what is left then is to be sent again."""
+RETENTION = 14 * 86400.0
+"""Seconds for which it is known what has been applied, and what was sent is kept."""
+
+
+class Receiver:
+    """The receiver of one module in one process.
+
+    On the plain way, one transaction moves the cursor on, notes the message in the inbox and runs the one handler, and
+    searches nothing. All else goes the careful way, handler by handler.
+    """
+
+    def __init__(
+        self, store: Store, module: str, *, inbox: Inbox, subscribers: Sequence[Subscriber], letters: Letters
+    ) -> None:
+        self.store, self.module, self.inbox, self.letters = store, module, inbox, letters
+        self.subscribers, self.told = subscribers, Told(f"{module}: events could not be taken")
+        c = tables_of(module).cursor
+        self.begin = store.insert(c).values(latest=1, letters=0).on_conflict_do_nothing(
+            index_elements=["source", "stream"]
+        )
+        here = and_(c.c.source == bindparam("from_"), c.c.stream == bindparam("of"))
+        number = bindparam("number", type_=BigInteger)
+        self.advance = update(c).where(here, c.c.latest == number - 1, c.c.letters == 0).values(latest=number)
+        skip = store.insert(c).values(letters=0)
+        self.move = skip.on_conflict_do_update(
+            index_elements=["source", "stream"], set_=dict(latest=skip.excluded.latest),
+            where=c.c.latest < skip.excluded.latest,
+        )
+        self.look = select(c.c.latest, c.c.letters).where(here)
+
+    async def receive(self, batch: Sequence[Message]) -> list[Verdict]:
+        """Take messages: those of one stream in order, streams side by side. Never raises but for cancellation."""
+        lines: dict[tuple[str, str], list[int]] = {}
+        for i, message in enumerate(batch):
+            lines.setdefault((message.source, message.stream or message.id), []).append(i)
+        verdicts = [LATER] * len(batch)
+        until = asyncio.get_running_loop().time() + BUDGET
+
+        async def follow(line: list[int]) -> None:
+            for i in line:
+                if asyncio.get_running_loop().time() > until:
+                    return
+                verdicts[i] = await self.take(batch[i])
+                if verdicts[i].status != "taken":
+                    for later in line:
+                        verdicts[later] = verdicts[i] if later > i else verdicts[later]
+                    return
+
+        if len(lines) == 1:
+            await follow(next(iter(lines.values())))
+        else:
+            await asyncio.gather(*map(follow, lines.values()))
+        return verdicts
+
+    async def take(self, message: Message) -> Verdict:
+        """Take one. What cannot be written down, since the database is away, is to be sent again."""
+        found, broken = self.who(message), None
+        try:
+            try:
+                if len(found) == 1 and await self.plainly(message, found[0]):
+                    return self.taken()
+            except (Broken, Unreadable) as error:
+                broken = error
+            verdict = await self.carefully(message, broken)
+        except Exception as error:
+            self.told.bad(error)
+            return LATER
+        return self.taken() if verdict is TAKEN else verdict
+
+    def taken(self) -> Verdict:
+        """It went well."""
+        self.told.good()
+        return TAKEN
+
+    def who(self, message: Message) -> list[Subscriber]:
+        """The subscribers that know a message's type."""
+        return [subscriber for subscriber in self.subscribers if message.type in subscriber.events]
+
+    # ------------------------------------------------------------------ the plain way
+
+    async def plainly(self, message: Message, subscriber: Subscriber) -> bool:
+        """Apply it in one transaction; False where it is not the next of its stream, or its stream has letters."""
+        return await transact(self.store, self.module, lambda unit: self.next(unit, message, subscriber))
+
+    async def next(self, unit: Unit, message: Message, subscriber: Subscriber) -> bool:
+        """Cursor, inbox, handler."""
+        if message.sequence and not await self.go_on(unit, message):
+            return False
+        if await self.inbox.once(unit, key_of(message, subscriber.name), subscriber.name):
+            await subscriber.run(unit, message)
+        return True
+
+    async def go_on(self, unit: Unit, message: Message) -> bool:
+        """Move the cursor to the next message; False where this is not it, or letters of its stream are kept."""
+        if message.sequence == 1:
+            row = {"source": message.source, "stream": message.stream}
+            return bool((await unit.execute(self.module, self.begin, row)).rowcount)
+        where = {"from_": message.source, "of": message.stream, "number": message.sequence}
+        return bool((await unit.execute(self.module, self.advance, where)).rowcount)
+
+    # ------------------------------------------------------------------ the careful way
+
+    async def carefully(self, message: Message, broken: Exception | None) -> Verdict:
+        """Apply it handler by handler, and move the cursor on when each has it, if only as a letter."""
+        latest = await self.latest(message)
+        if message.sequence > latest + 1 and not message.gap:
+            return Verdict("early", latest + 1)
+        why = await self.doubt(message, latest)
+        for subscriber in self.who(message):
+            await self.give(message, subscriber, why=why, broken=broken, again=0 < message.sequence <= latest)
+        if not self.who(message):
+            error = f"no handler of {self.module} knows {message.type}"
+            await self.keep(message, self.module, status="unknown", error=error)
+        if message.sequence > latest:
+            row = {"source": message.source, "stream": message.stream, "latest": message.sequence}
+            await transact(self.store, self.module, lambda unit: unit.execute(self.module, self.move, row))
+        return TAKEN
+
+    async def latest(self, message: Message) -> int:
+        """The number of the latest message of a stream."""
+        where = {"from_": message.source, "of": message.stream}
+        return (await self.store.read(self.module, self.look, where)).scalar() or 0
+
+    async def doubt(self, message: Message, latest: int) -> str:
+        """Why a person must look before a message is applied; "" where nobody must."""
+        if message.sequence > latest + 1:
+            return f"events {latest + 1} to {message.sequence - 1} of {message.stream}, which come before it, are lost"
+        if message.sequence <= latest and await self.store.now() - message.created > RETENTION:
+            return "it is older than what the inbox remembers: it may have been applied"
+        return ""
+
+    async def give(  # what is known of a message is handed on as it is
+        self, message: Message, subscriber: Subscriber, *, why: str, broken: Exception | None, again: bool
+    ) -> None:
+        """Let one handler apply a message; it becomes a letter where it cannot, or must wait behind another letter."""
+        key = key_of(message, subscriber.name)
+        if await self.inbox.look(key) is not None or await self.letters.holds(key):
+            return
+        if again:
+            log.error("%s: %s has sent %s number %d before, as another event: was it restored from a backup?",
+                      self.module, message.source, message.stream, message.sequence)
+        if why:
+            return await self.keep(message, subscriber.name, status="parked", error=why)
+        try:
+            if broken is not None:
+                raise broken
+            await transact(self.store, self.module, lambda unit: self.apply(unit, message, subscriber))
+        except Unreadable as error:
+            await self.keep(message, subscriber.name, status="unknown", error=str(error))
+        except Broken as error:
+            await self.keep(message, subscriber.name, status="retrying", error=self.letters.told(message, error))
+
+    async def apply(self, unit: Unit, message: Message, subscriber: Subscriber) -> None:
+        """Inbox and handler; or a letter, behind others."""
+        if await self.letters.behind(unit, message, subscriber.name):
+            await self.letters.put(unit, message, subscriber.name, status="waiting", error="")
+        elif await self.inbox.once(unit, key_of(message, subscriber.name), subscriber.name):
+            await subscriber.run(unit, message)
+
+    async def keep(self, message: Message, subscriber: str, *, status: str, error: str) -> None:
+        """Make it a letter; one that follows others of its stream waits behind them."""
+
+        async def body(unit: Unit) -> None:
+            behind = await self.letters.behind(unit, message, subscriber)
+            await self.letters.put(unit, message, subscriber, status="waiting" if behind else status, error=error)
+
+        await transact(self.store, self.module, body)
