@@ -112,7 +112,9 @@ def tables(name: str) -> Tables:
     ))
 
 
-LIST, LIST_BESIDE, LATER, LATER_BESIDE = tables("list"), tables("list_beside"), tables("later"), tables("later_beside")
+LIST, LIST_BESIDE, LATER, LATER_BESIDE, BY_HAND = (
+    tables(name) for name in ("list", "list_beside", "later", "later_beside", "by_hand")
+)
 
 
 class Balances:

@@ -14,6 +14,7 @@ from craton.contract import hints_of
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
 from craton.errors import DeclarationError, Misuse, UnknownEvent
+from craton.failpoints import reach
 from craton.messages.stored import event_of, events_of
 from craton.values import Event
 
@@ -127,6 +128,7 @@ class Projected:
         to = {"name": name, "xid": rows[-1].xid, "position": rows[-1].position}
         if not (await unit.execute(self.module, self.move, {**to, "old_xid": at[0], "old": at[1]})).rowcount:
             raise Overtaken(name)
+        reach("E3")
         for row in rows:
             if (kind := self.events.get(row.type)) is not None:
                 event = event_of(kind, version=row.version, body=row.body)
@@ -207,3 +209,4 @@ class Projected:
         new = insert(p).values(name=self.name, xid=at[0], position=at[1])
         await unit.execute(self.module, new)
         await self.empty(unit)
+        reach("E4")

@@ -16,6 +16,7 @@ from craton.data.database import Database
 from craton.data.store import Conflict, Store
 from craton.data.tables import tables_of
 from craton.errors import DeclarationError, Misuse, UnknownEvent
+from craton.failpoints import reach
 from craton.messages.events import Events
 from craton.messages.projections import Projected, Projection
 from craton.messages.stored import event_of, events_of, stream_of
@@ -153,6 +154,7 @@ class Stream(Generic[S, E]):
         if stream_of(event) != self.name:
             raise Misuse(f"{event!r} was appended to {self.name}: append it to {stream_of(event)}.")
         after, unit = of.evolve(self.state, event), events.unit(event)
+        reach("E1")
         try:
             await events.store_event(unit, event, self.version + 1)
         except IntegrityError as error:
@@ -165,6 +167,7 @@ class Stream(Generic[S, E]):
                 await projected.apply(event, self.version)
             else:
                 unit.after.add(projected.wake)
+        reach("E2")
 
 
 def declared(evolve: Evolve[Any, Any]) -> tuple[Any, dict[str, type[Event]]]:
