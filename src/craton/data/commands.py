@@ -47,9 +47,8 @@ class Command:
             found.check(call)
             return found.final or Answer("failed", type="an effect stands under this key")
         answer = await self.guarded(unit, arguments) if await self.inbox.undoing(unit, call) else DONE
-        reach("C3")
+        reach("P2")
         await self.inbox.write(unit, call, answer)
-        reach("C2")
         return answer
 
     async def guarded(self, unit: Unit, arguments: msgspec.Struct) -> Answer:

@@ -12,6 +12,7 @@ from craton.calls.context import CONTEXT
 from craton.data.store import Store, Unit
 from craton.data.tables import tables_of
 from craton.errors import Misuse
+from craton.failpoints import reach
 from craton.sources import Ids
 from craton.values import Event
 
@@ -55,6 +56,7 @@ class Events:
 
     async def store_event(self, unit: Unit, event: Event, place: int | None = None) -> None:
         """The outbox row; its id and its place in the order are fixed now."""
+        reach("P2")
         kind = type(event)
         stream = f"{kind.ordered_by}={getattr(event, kind.ordered_by)}" if kind.ordered_by else ""
         destinations = self.destinations.get(kind.__name__, ())

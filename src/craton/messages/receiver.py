@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, and_, bindparam, select, update
 from craton.data.inbox import Inbox
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
+from craton.failpoints import reach
 from craton.messages.letters import Letters
 from craton.messages.subscriber import Broken, Subscriber, Unreadable, key_of
 from craton.messages.told import Told, log
@@ -99,7 +100,10 @@ class Receiver:
 
     async def plainly(self, message: Message, subscriber: Subscriber) -> bool:
         """Apply it in one transaction; False where it is not the next of its stream, or its stream has letters."""
-        return await transact(self.store, self.module, lambda unit: self.next(unit, message, subscriber))
+        reach("C1")
+        applied = await transact(self.store, self.module, lambda unit: self.next(unit, message, subscriber))
+        reach("C5")
+        return applied
 
     async def next(self, unit: Unit, message: Message, subscriber: Subscriber) -> bool:
         """Cursor, inbox, handler."""
@@ -107,6 +111,7 @@ class Receiver:
             return False
         if await self.inbox.once(unit, key_of(message, subscriber.name), subscriber.name):
             await subscriber.run(unit, message)
+        reach("C4")
         return True
 
     async def go_on(self, unit: Unit, message: Message) -> bool:

@@ -15,6 +15,7 @@ from craton.calls.context import CONTEXT, Context
 from craton.calls.retry import Backoff
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
+from craton.failpoints import reach, reach_soon
 from craton.messages.events import LEASE
 from craton.messages.told import Told
 from craton.messages.transport import Message, Transport, Verdict
@@ -174,6 +175,8 @@ class Relay:
     async def turn(self) -> int:
         """Relay what is due; how much that was."""
         rows = [row_of(found) for found in (await self.store.read(self.module, self.scan)).all()]
+        if rows:
+            reach("R1")
         lanes: dict[str, list[Row]] = {}
         for row in rows:
             for name in row.pending:
@@ -237,6 +240,7 @@ class Relay:
     async def send(self, lane: Lane, rows: Sequence[Row]) -> None:
         """Send one part, and note what became of it."""
         batch = [self.message(row, lane.name) for row in rows]
+        reach_soon("R2")
         async with asyncio.timeout(LONGEST):
             verdicts = await self.transport.send(lane.name, batch)
         for row, verdict in zip(rows, verdicts, strict=True):
@@ -268,6 +272,8 @@ class Relay:
             {"found": row.position, "left": ",".join(row.pending), "wait": row.wait, "tried": row.attempts}
             for row in rows if row.pending
         ]
+
+        reach("R3")
 
         async def body(unit: Unit) -> None:
             if done:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from craton.calls.context import NOBODY, context
-from craton.contract import Kind
+from craton.contract import Method
 from craton.data.store import Unit
+from craton.failpoints import reach
 from craton.messages.stored import event_of
 from craton.messages.transport import Message
 from craton.values import Event
@@ -32,7 +33,6 @@ class Subscriber:
     name: str
     events: dict[str, type[Event]]
     apply: Apply
-    kind: Kind = "command"
 
     def read(self, message: Message) -> Event:
         """The event, as this code has it. Unreadable where it does not fit."""
@@ -45,10 +45,12 @@ class Subscriber:
         """Apply a message. Broken where the handler breaks."""
         event, key = self.read(message), key_of(message, self.name)
         with context(
-            kind=self.kind, key=key, given=None, inner=None, run=None, unit=unit, caller=NOBODY, trace=message.trace
+            kind="command", key=key, given=None, inner=None, run=None, unit=unit, caller=NOBODY, trace=message.trace
         ):
             try:
+                reach("C2")
                 await self.apply(unit, message, event)
+                reach("C3")
             except Exception as error:
                 raise Broken(self.name) from error
 
@@ -58,12 +60,11 @@ def key_of(message: Message, subscriber: str) -> str:
     return f"{message.id}/{subscriber}"
 
 
-def handler(name: str, events: tuple[type[Event], ...], body: Callable[[msgspec.Struct], Awaitable[object]],
-            arguments: type[msgspec.Struct]) -> Subscriber:
-    """The subscriber that a method marked @on is."""
-    (parameter,) = arguments.__struct_fields__
+def handler(name: str, method: Method, body: Callable[[msgspec.Struct], Awaitable[object]]) -> Subscriber:
+    """The subscriber that a command marked @on is."""
+    (parameter,) = method.arguments.__struct_fields__
 
     async def apply(unit: Unit, message: Message, event: Event) -> None:
-        await body(arguments(**{parameter: event}))
+        await body(method.arguments(**{parameter: event}))
 
-    return Subscriber(name, {kind.__name__: kind for kind in events}, apply)
+    return Subscriber(name, {event.__name__: event for event in method.on}, apply)
