@@ -3,8 +3,8 @@
     violations = await audit(running, provider="http://127.0.0.1:8100")
 
 `running` is what `start` gives, in one process or in many. Each violation is a sentence that begins with the invariant
-it breaks (S1 to S12). At rest (no saga, no effect, no webhook under way; see `unrest`) everything must agree. With
-quiet=False only what must hold at every moment is looked at.
+it breaks (S1 to S17). At rest (no saga, no effect, no event, no webhook under way; see `settled`) everything must
+agree. With quiet=False only what must hold at every moment is looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from apps.store.orders.contract import Orders
 from apps.store.payments.contract import Payments
 from craton.testing.start import Running, calling, user
 from tests.store.cases import cases
-from tests.store.ledgers import Ledgers, Row, read, read_tables, unrest
+from tests.store.ledgers import Ledgers, Row, read, read_tables, settled, unrest
 
 SOLD = ("paid", "shipped")
 PATHS = {
@@ -289,4 +289,4 @@ async def all_payments(payments: Payments) -> dict[str, tuple[str, int, int]]:
     return found
 
 
-__all__ = ["audit", "unrest"]
+__all__ = ["audit", "settled", "unrest"]

@@ -54,11 +54,11 @@ def cases(books: Ledgers) -> Iterator[Case]:
     lines, path = books.by("orders_lines", "order_id"), books.by("orders_history", "order_id")
     payments, refunds = books.by("payments_payments", "order_id"), books.by("payments_refunds", "order_id")
     intents, reservations = grouped(books.intents, "order"), books.by("inventory_reservations", "order_id")
-    held, events = books.by("inventory_lines", "order_id"), books.by("orders_outbox", "key")
+    held, events = books.by("inventory_lines", "order_id"), books.by("orders_outbox", "stream")
     for order in books["orders_orders"]:
         id = order["id"]
         yield Case(
             order, lines[id], [row["status"] for row in sorted(path[id], key=lambda row: row["position"])],
             payments[id], refunds[id], intents[id], reservations[id],
-            {row["sku"]: row["quantity"] for row in held[id]}, Counter(row["type"] for row in events[id]),
+            {row["sku"]: row["quantity"] for row in held[id]}, Counter(row["type"] for row in events[f"order={id}"]),
         )

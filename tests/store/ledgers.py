@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import httpx
@@ -17,13 +17,21 @@ from craton.testing.start import Running
 
 Row = Mapping[str, Any]
 OWN = {
-    "orders": ("orders", "lines", "history", "outbox"),
-    "inventory": ("stock", "reservations", "lines", "movements", "outbox"),
-    "carts": ("carts", "lines"),
-    "payments": ("payments", "refunds", "outbox"),
+    "orders": ("orders", "lines", "history"),
+    "inventory": ("stock", "reservations", "lines", "movements"),
+    "carts": ("carts", "lines", "products"),
+    "payments": ("payments", "refunds"),
+    "catalog": ("products",),
+    "shipping": ("shipments",),
+    "notifications": ("messages",),
+    "recommendations": ("products", "pairs"),
 }
 """The tables that matter, by module; besides those that every module has."""
-EVERY = ("saga", "inbox")
+EVERY = {
+    "saga": "state IN ('running', 'undoing', 'waiting')", "inbox": "status = 'running'", "outbox": "1 = 0",
+    "letter": "status IN ('retrying', 'waiting')",
+}
+"""The tables that every module has, and in which rows something is still going on."""
 
 
 @dataclass(slots=True)
@@ -67,13 +75,13 @@ async def read(running: Running, *, provider: str) -> Ledgers:
 
 
 async def read_tables(running: Running, *, every: bool = True) -> dict[str, list[Row]]:
-    """The store's tables; with every=False only those that say what is going on."""
+    """The store's tables; with every=False only the rows that say what is going on."""
     databases, found = databases_of(running), dict[str, list[Row]]()
     for service in sorted(running.topology.services, key=lambda service: "orders" not in service.modules):
-        wanted = {
-            f"{module}_{table}": module
+        wanted = [
+            Wanted(module, table, "true" if every else EVERY[table])
             for module in service.modules for table in (*(OWN.get(module, ()) if every else ()), *EVERY)
-        }
+        ]
         url = databases[service.name]
         if url.startswith("sqlite:"):
             found |= await asyncio.to_thread(read_sqlite, url.removeprefix("sqlite:///"), wanted)
@@ -82,37 +90,49 @@ async def read_tables(running: Running, *, every: bool = True) -> dict[str, list
     return found
 
 
-def read_sqlite(path: str, wanted: Mapping[str, str]) -> dict[str, list[Row]]:
+class Wanted(NamedTuple):
+    """Rows of a module's table."""
+
+    module: str
+    table: str
+    rows: str
+
+    @property
+    def name(self) -> str:
+        """The table's name in the database."""
+        return f"{self.module}_{self.table}"
+
+
+def read_sqlite(path: str, wanted: Iterable[Wanted]) -> dict[str, list[Row]]:
     """Tables of an SQLite file."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=10)) as db:
         db.row_factory = sqlite3.Row
         db.execute("BEGIN")
-        return {table: [dict(row) for row in db.execute(f"SELECT * FROM {table}")] for table in wanted}
+        return {w.name: [dict(row) for row in db.execute(f"SELECT * FROM {w.name} WHERE {w.rows}")] for w in wanted}
 
 
-async def read_postgresql(url: str, wanted: Mapping[str, str]) -> dict[str, list[Row]]:
+async def read_postgresql(url: str, wanted: Iterable[Wanted]) -> dict[str, list[Row]]:
     """Tables of a PostgreSQL database, where each module has a schema."""
     db = await asyncpg.connect(url)
     try:
         async with db.transaction(isolation="repeatable_read", readonly=True):
             return {
-                table: [dict(row) for row in await db.fetch(f'SELECT * FROM "{module}".{table}')]
-                for table, module in wanted.items()
+                w.name: [dict(row) for row in await db.fetch(f'SELECT * FROM "{w.module}".{w.name} WHERE {w.rows}')]
+                for w in wanted
             }
     finally:
         await db.close()
 
 
 async def unrest(running: Running) -> list[str]:
-    """What is still going on: sagas that have not ended, and effects whose outcome is not known."""
+    """What is still going on: sagas that have not ended, effects whose outcome is not known, events that have not
+    arrived or not been applied."""
     tables = await read_tables(running, every=False)
-    sagas = [
-        f"{row['method']} ({row['id']}) is {row['state']}"
-        for table, rows in tables.items() if table.endswith("_saga")
-        for row in rows if row["state"] in ("running", "undoing")
-    ]
-    effects = [
-        f"{row['method']} ({row['key']}) is running"
-        for table, rows in tables.items() if table.endswith("_inbox") for row in rows if row["status"] == "running"
-    ]
-    return sagas + effects
+    return [f"{table}: {dict(row)}" for table, rows in tables.items() for row in rows]
+
+
+async def settled(running: Running, *, seconds: float = 30) -> None:
+    """Return once nothing goes on any more."""
+    async with asyncio.timeout(seconds):
+        while await unrest(running):  # noqa: ASYNC110  # what is waited for happens in other processes
+            await asyncio.sleep(0.01)
