@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="for programs",
     )
     with_application(command(check, "find what is wrong with an application, without running it"))
+    add_diff(command(diff, "show what changes when an application moves from one topology to another"))
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
     add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
@@ -111,6 +112,14 @@ def add_migrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", help="only this one, in the database at --database or CRATON_DATABASE")
     parser.add_argument("--revise", metavar="MESSAGE", help="write a revision: what changed in the tables of --module")
     parser.add_argument("--module", help="the module to write a revision for")
+
+
+def add_diff(parser: argparse.ArgumentParser) -> None:
+    """`craton diff apps.store monolith microservices`."""
+    with_application(parser).add_argument("before", help="the topology that it runs in")
+    parser.add_argument("after", help="the topology that it is to run in")
+    parser.add_argument("--recorded", metavar="FILE", help="traffic that `craton run --record FILE` observed")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def add_new(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +179,21 @@ def check(asked: argparse.Namespace) -> None:
     operations(application)
     asyncio.run(check_migrations(application))
     print(f"{application.name}: {len(names)} modules in {len(topologies)} topologies, and nothing is wrong")
+
+
+def diff(asked: argparse.Namespace) -> None:
+    """Print what changes between two topologies."""
+    import msgspec
+
+    from craton.lab.diff.difference import difference
+    from craton.lab.diff.text import text
+    from craton.run.loading import load_application
+    from craton.telemetry.recording import traffic
+
+    application, old = load_application(asked.application, asked.before)
+    _, new = load_application(asked.application, asked.after)
+    found = difference(application, old, new, traffic=traffic(asked.recorded) if asked.recorded else {})
+    print(msgspec.json.format(msgspec.json.encode(found)).decode() if asked.json else text(found))
 
 
 def loaded(package: str) -> tuple[Application, dict[str, Topology]]:
