@@ -188,7 +188,7 @@ def diff(asked: argparse.Namespace) -> None:
     from craton.lab.diff.difference import difference
     from craton.lab.diff.text import text
     from craton.run.loading import load_application
-    from craton.telemetry.recording import traffic
+    from craton.lab.diff.recording import traffic
 
     application, old = load_application(asked.application, asked.before)
     _, new = load_application(asked.application, asked.after)
