@@ -53,7 +53,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """What aiosmtpd calls for a message."""
-        self.arrived.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
+        self.arrived.append(message_from_bytes(envelope.content, policy=policy.default))
         self.recipients.append(tuple(envelope.rcpt_tos))
         if self.troubles and self.troubles.pop(0) == "cut off when taken":
             server.transport.abort()
