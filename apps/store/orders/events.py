@@ -123,6 +123,13 @@ class CustomerAwaited(Event, key="order"):
     at: datetime
 
 
+class CustomerSentAgain(Event, key="order"):
+    """The bank still wants to hear from the customer, who came back too early."""
+
+    order: str
+    action_url: str
+
+
 class OrderTaken(Event, key="order"):
     """A saga has the order in hand: nobody else may change it."""
 

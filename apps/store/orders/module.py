@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
+from datetime import timedelta
 
 from apps.store.carts.contract import Cart, Carts, EmptyCart
 from apps.store.catalog.contract import Catalog, InvalidCursor, Product
 from apps.store.inventory.contract import Inventory, Line
 from apps.store.money import Money
+from apps.store.orders.book import Book
 from apps.store.orders.contract import (
-    Change,
     InvalidTransition,
     Limit,
     Order,
@@ -25,23 +25,29 @@ from apps.store.orders.contract import (
 )
 from apps.store.orders.events import (
     Address,
+    CheckoutStarted,
     Country,
+    CustomerAwaited,
+    CustomerSentAgain,
     OrderCancelled,
+    OrderLetGo,
     OrderLine,
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
     OrderShipped,
+    OrderTaken,
     Text,
     Totals,
 )
-from apps.store.orders.records import Record, Records
+from apps.store.orders.record import OrderEvent, Record, evolve
 from apps.store.orders.settings import OrderSettings
+from apps.store.orders.tables import BESIDE, BOOK
 from apps.store.orders.totals import goods_of, lines_of, totals_of
 from apps.store.payments.contract import Payments
 from apps.store.shipping.contract import Shipping
 from apps.store.users.contract import Email
-from craton import Call, Clock, Database, Events, Saga, Value, command, query
+from craton import Call, Clock, Database, Saga, Stream, Streams, Value, command, query
 
 
 class Placed(Value):
@@ -52,16 +58,21 @@ class Placed(Value):
     cart_version: int
 
 
+OrderStream = Stream[Record, OrderEvent]
+
+
 class OrderDesk(Orders):
-    """Orders in the database. While a saga has an order in hand nobody else may change it."""
+    """Orders as their events made them. While a saga has an order in hand nobody else may change it."""
 
     def __init__(
-        self, db: Database, events: Events, saga: Saga, call: Call, clock: Clock, catalog: Catalog, carts: Carts,
+        self, db: Database, streams: Streams, saga: Saga, call: Call, clock: Clock, catalog: Catalog, carts: Carts,
         inventory: Inventory, payments: Payments, shipping: Shipping, settings: OrderSettings,
     ) -> None:
-        self.events, self.saga, self.call, self.clock = events, saga, call, clock
+        self.orders, self.book = streams.of(evolve), Book(db, BOOK)
+        streams.project("book", self.book, beside=Book(db, BESIDE), inline=True)
+        self.saga, self.call, self.clock = saga, call, clock
         self.catalog, self.carts, self.inventory, self.payments = catalog, carts, inventory, payments
-        self.shipping, self.settings, self.records = shipping, settings, Records(db)
+        self.shipping, self.settings = shipping, settings
 
     async def quote(self, country: Country = "US") -> Quote:
         cart = await self.carts.mine()
@@ -110,7 +121,8 @@ class OrderDesk(Orders):
         return paid
 
     async def order(self, order: str) -> Order:
-        return (await self.visible(order)).order
+        _, found = await self.visible(order)
+        return found.order
 
     async def mine(self, limit: Limit = 20, cursor: str | None = None) -> OrderPage:
         return await self.page(self.call.caller.subject, None, limit, cursor)
@@ -137,10 +149,9 @@ class OrderDesk(Orders):
         return await saga.step(self.end, order, Money(0, was.refunded.currency), reason)
 
     async def ship(self, order: str, tracking: str = "") -> Order:
-        record = idle(await self.visible(order), ("paid",))
-        shipped = await self.move(record, "shipped", tracking=tracking or None)
-        await self.events.publish(OrderShipped(order, tracking, shipped.email, self.clock.now()))
-        return shipped
+        stream, found = await self.visible(order)
+        check_idle(found, ("paid",))
+        return (await stream.append(OrderShipped(order, tracking, found.order.email, self.clock.now()))).order
 
     async def refund(self, order: str, amount: Money, reason: Reason = "") -> Order:
         saga, refund = self.saga, self.saga.id("refund")
@@ -161,7 +172,7 @@ class OrderDesk(Orders):
     @query
     async def overdue(self, limit: int) -> tuple[str, ...]:
         """Orders whose customers never came back from their banks."""
-        return await self.records.overdue(self.clock.now().timestamp(), limit=limit)
+        return await self.book.overdue(self.clock.now().timestamp(), limit=limit)
 
     @command(raises=PriceChanged)
     async def place(self, order: str, cart: Cart, payment: str, email: Email, address: Address) -> Placed:
@@ -169,107 +180,94 @@ class OrderDesk(Orders):
         products = await self.catalog.lookup(tuple(line.sku for line in cart.lines))
         if changes := changed_prices(cart, {product.sku: product for product in products}):
             raise PriceChanged(changes)
-        now, lines = self.clock.now(), lines_of(cart)
+        now, owner, lines = self.clock.now(), self.call.caller.subject, lines_of(cart)
         totals = await self.totals(lines, cart.currency, address.country)
-        placed = Order(
-            id=order, owner=self.call.caller.subject, cart=cart.id, email=email, address=address, lines=lines,
-            totals=totals, status="submitted", placed=now,
-            history=(Change("submitted", now, ""),), refunded=Money(0, cart.currency),
+        placed = await self.orders.begin(order).append(
+            CheckoutStarted(
+                order, owner, cart.id, cart.version, email, address, lines, totals, payment,
+                at=now, held_until=now + timedelta(seconds=self.settings.hold),
+            ),
+            OrderPlaced(order, owner, totals.total, lines),
         )
-        record = Record(placed, payment, "checkout", cart.version)
-        await self.records.make(record, held_until=now.timestamp() + self.settings.hold)
-        await self.events.publish(OrderPlaced(order, placed.owner, placed.totals.total, lines))
-        return Placed(placed, payment, cart.version)
+        return Placed(placed.order, payment, cart.version)
 
     @command(raises=(OrderNotFound, InvalidTransition, OrderBusy))
     async def take_up(self, order: str) -> Placed:
         """Go on with an order that waited for its customer."""
-        record = await self.visible(order)
-        if record.order.owner != self.call.caller.subject:  # whoever goes on must be able to freeze the cart
+        stream, found = await self.visible(order)
+        if found.order.owner != self.call.caller.subject:  # whoever goes on must be able to freeze the cart
             raise OrderNotFound(order)
-        idle(record, ("stock_confirmed",))
-        await self.records.change(record, record._replace(busy="checkout"))
-        return Placed(record.order, record.token, record.cart_version)
+        check_idle(found, ("stock_confirmed",))
+        await stream.append(OrderTaken(order, by="checkout"))
+        return Placed(found.order, found.token, found.cart_version)
 
     @command
     async def wait_for_customer(self, order: str, action_url: str) -> Order:
         """Leave an order until its customer has been to the bank."""
-        record = await self.known(order)
-        return await self.move(record, "stock_confirmed", note="waits for the customer's bank", action_url=action_url)
+        stream, found = await self.known(order)
+        if found.order.status == "stock_confirmed":
+            return (await stream.append(CustomerSentAgain(order, action_url))).order
+        return (await stream.append(CustomerAwaited(order, action_url, self.clock.now()))).order
 
     @command
     async def confirm(self, order: str) -> Order:
         """The order is paid."""
-        paid = await self.move(await self.known(order), "paid", action_url=None)
-        await self.events.publish(OrderPaid(
-            order, paid.owner, paid.email, paid.lines, paid.totals.total, paid.address, self.clock.now(),
-        ))
-        return paid
+        stream, found = await self.known(order)
+        was, total = found.order, found.order.totals.total
+        paid = OrderPaid(order, was.owner, was.email, was.lines, total, was.address, self.clock.now())
+        return (await stream.append(paid)).order
 
     @command
     async def drop(self, order: str) -> None:
         """The checkout failed."""
-        await self.cancelled(await self.known(order), "the checkout failed", Money(0))
+        await self.end(order, Money(0), "the checkout failed")
 
     @command(raises=(OrderNotFound, InvalidTransition, OrderBusy))
     async def take_in_hand(self, order: str, statuses: tuple[Status, ...]) -> Order:
         """Keep others away from an order that has one of these statuses."""
-        record = idle(await self.visible(order), statuses)
-        return await self.records.change(record, record._replace(busy="cancel or refund"))
+        stream, found = await self.visible(order)
+        check_idle(found, statuses)
+        return (await stream.append(OrderTaken(order, by="cancel or refund"))).order
 
     @command
     async def let_go(self, order: str) -> None:
         """Nobody has the order in hand any more."""
-        record = await self.known(order)
-        await self.records.change(record, record._replace(busy=""))
+        stream, _ = await self.known(order)
+        await stream.append(OrderLetGo(order))
 
     @command
     async def end(self, order: str, refunded: Money, reason: str) -> Order:
-        """The order is cancelled."""
-        return await self.cancelled(await self.known(order), reason, refunded)
+        """The order is cancelled, if that has not been done."""
+        stream, found = await self.known(order)
+        if found.order.status == "cancelled":
+            return found.order
+        given = Money(refunded.amount, found.order.refunded.currency)
+        cancelled = OrderCancelled(order, reason, found.order.email, given, self.clock.now())
+        return (await stream.append(cancelled)).order
 
     @command
     async def note_refund(self, order: str, amount: Money, reason: str) -> Order:
         """A part of the money was given back."""
-        record = await self.known(order)
-        refunded = msgspec.structs.replace(record.order, refunded=record.order.refunded + amount)
-        await self.events.publish(OrderRefunded(order, amount, record.order.email, reason))
-        return await self.records.change(record, record._replace(order=refunded, busy=""))
+        stream, found = await self.known(order)
+        return (await stream.append(OrderRefunded(order, amount, found.order.email, reason))).order
 
-    async def cancelled(self, record: Record, reason: str, refunded: Money) -> Order:
-        """Cancel an order, if that has not been done."""
-        if record.order.status == "cancelled":
-            return record.order
-        given = Money(record.order.refunded.amount + refunded.amount, record.order.refunded.currency)
-        after = await self.move(record, "cancelled", note=reason, refunded=given, action_url=None)
-        await self.events.publish(OrderCancelled(after.id, reason, after.email, refunded, self.clock.now()))
-        return after
-
-    async def move(self, record: Record, status: Status, *, note: str = "", **fields: object) -> Order:
-        """An order with another status, in nobody's hand."""
-        order = msgspec.structs.replace(record.order, status=status, **fields)
-        if status != record.order.status:
-            change = Change(status, self.clock.now(), note)
-            order = msgspec.structs.replace(order, history=(*order.history, change))
-        return await self.records.change(record, record._replace(order=order, busy=""))
-
-    async def visible(self, order: str) -> Record:
+    async def visible(self, order: str) -> tuple[OrderStream, Record]:
         """An order that the caller may know of."""
-        found, caller = await self.records.find(order), self.call.caller
-        if found is None or (found.order.owner != caller.subject and "admin" not in caller.roles):
+        stream, caller = await self.orders.load(order), self.call.caller
+        if (found := stream.state) is None or (found.order.owner != caller.subject and "admin" not in caller.roles):
             raise OrderNotFound(order)
-        return found
+        return stream, found
 
-    async def known(self, order: str) -> Record:
+    async def known(self, order: str) -> tuple[OrderStream, Record]:
         """An order that a saga has in hand."""
-        found = await self.records.find(order)
-        assert found is not None, f"{order} is in a saga's hand, and is not there"
-        return found
+        stream = await self.orders.load(order)
+        assert stream.state is not None, f"{order} is in a saga's hand, and is not there"
+        return stream, stream.state
 
     async def page(self, owner: str | None, status: Status | None, limit: int, cursor: str | None) -> OrderPage:
         """Some orders, and where the next ones begin."""
         before = read_cursor(cursor) if cursor else None
-        found = await self.records.latest(owner=owner, status=status, before=before, limit=limit + 1)
+        found = await self.book.latest(owner=owner, status=status, before=before, limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         return OrderPage(found[:limit], f"{last.placed.timestamp()!r}_{last.id}" if last else None)
 
@@ -283,13 +281,12 @@ def read_cursor(cursor: str) -> tuple[float, str]:
         raise InvalidCursor from None
 
 
-def idle(record: Record, statuses: tuple[Status, ...]) -> Record:
-    """An order that nobody has in hand, and that has one of these statuses."""
+def check_idle(record: Record, statuses: tuple[Status, ...]) -> None:
+    """Refuse an order that somebody has in hand, or that has none of these statuses."""
     if record.busy:
         raise OrderBusy(record.order.id)
     if record.order.status not in statuses:
         raise InvalidTransition(record.order.id, record.order.status)
-    return record
 
 
 def changed_prices(cart: Cart, products: dict[str, Product]) -> tuple[PriceChange, ...]:

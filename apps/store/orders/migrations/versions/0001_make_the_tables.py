@@ -1,4 +1,4 @@
-"""Make the tables of the orders module."""
+"""Make the tables of the order book, twice."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+PREFIXES = ("orders_", "orders_new_")
+
 
 def upgrade() -> None:
-    make_orders()
-    make_lines()
-    make_history()
+    for prefix in PREFIXES:
+        make_orders(f"{prefix}orders")
+        make_lines(f"{prefix}lines")
+        make_history(f"{prefix}history")
 
 
-def make_orders() -> None:
-    """orders_orders."""
+def make_orders(name: str) -> None:
+    """One row for each order."""
     op.create_table(
-        "orders_orders",
+        name,
         sa.Column("id", sa.String(), primary_key=True),
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("cart", sa.String(), nullable=False),
-        sa.Column("cart_version", sa.Integer(), nullable=False),
         sa.Column("email", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
-        sa.Column("token", sa.String(), nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("goods", sa.BigInteger(), nullable=False),
         sa.Column("shipping", sa.BigInteger(), nullable=False),
@@ -41,15 +42,15 @@ def make_orders() -> None:
         sa.Column("placed", sa.Float(), nullable=False),
         sa.Column("held_until", sa.Float(), nullable=False),
     )
-    op.create_index("orders_orders_owner", "orders_orders", ["owner", "placed"])
-    op.create_index("orders_orders_placed", "orders_orders", ["placed"])
-    op.create_index("orders_orders_waiting", "orders_orders", ["status", "held_until"])
+    op.create_index(f"{name}_owner", name, ["owner", "placed"])
+    op.create_index(f"{name}_placed", name, ["placed"])
+    op.create_index(f"{name}_waiting", name, ["status", "held_until"])
 
 
-def make_lines() -> None:
-    """orders_lines."""
+def make_lines(name: str) -> None:
+    """What was ordered."""
     op.create_table(
-        "orders_lines",
+        name,
         sa.Column("order_id", sa.String(), primary_key=True),
         sa.Column("position", sa.Integer(), primary_key=True),
         sa.Column("sku", sa.String(), nullable=False),
@@ -59,10 +60,10 @@ def make_lines() -> None:
     )
 
 
-def make_history() -> None:
-    """orders_history."""
+def make_history(name: str) -> None:
+    """When an order came to have a status."""
     op.create_table(
-        "orders_history",
+        name,
         sa.Column("order_id", sa.String(), primary_key=True),
         sa.Column("position", sa.Integer(), primary_key=True),
         sa.Column("status", sa.String(), nullable=False),
@@ -72,6 +73,6 @@ def make_history() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("orders_history")
-    op.drop_table("orders_lines")
-    op.drop_table("orders_orders")
+    for prefix in PREFIXES:
+        for table in ("history", "lines", "orders"):
+            op.drop_table(f"{prefix}{table}")
