@@ -15,6 +15,7 @@ from craton.errors import CratonError, DeclarationError, SettingsError
 
 if TYPE_CHECKING:
     from craton.application import Application
+    from craton.run.process import Observer
     from craton.topology import Topology
 
 WRONG = 2
@@ -91,7 +92,9 @@ def with_database(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """`craton run apps.store --topology microservices`."""
-    with_database(with_application(parser)).add_argument("--port", type=port, default=8000, help="of the API (8000)")
+    with_database(with_application(parser))
+    parser.add_argument("--port", type=port, default=8000, help="of the API (8000)")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add what modules ask each other, for craton diff")
 
 
 def port(text: str) -> int:
@@ -144,6 +147,7 @@ def run(asked: argparse.Namespace) -> None:
 
     run(Options(
         package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
+        record=asked.record,
     ))
 
 
@@ -153,7 +157,15 @@ def serve(asked: argparse.Namespace) -> None:
     from craton.run.serve import run
 
     environ = {**os.environ, **({"CRATON_SERVICE": asked.service} if asked.service else {})}
-    run(asked.application, Environment.parse(environ), environ)
+    environment = Environment.parse(environ)
+    run(asked.application, environment, environ, observer=recorder(environment.record) if environment.record else None)
+
+
+def recorder(file: str) -> Observer:
+    """What records the calls between modules, for `craton diff`."""
+    from craton.lab.diff.recording import Recorder
+
+    return Recorder(file)
 
 
 def inspect(asked: argparse.Namespace) -> None:
@@ -186,9 +198,9 @@ def diff(asked: argparse.Namespace) -> None:
     import msgspec
 
     from craton.lab.diff.difference import difference
+    from craton.lab.diff.recording import traffic
     from craton.lab.diff.text import text
     from craton.run.loading import load_application
-    from craton.lab.diff.recording import traffic
 
     application, old = load_application(asked.application, asked.before)
     _, new = load_application(asked.application, asked.after)

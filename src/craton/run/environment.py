@@ -18,7 +18,8 @@ class Environment:
     """The settings of one process.
 
     `database` is a URL, `listen` where it answers other services (rpc), `http` the host and port of its edge, `peers`
-    the addresses of other services, and `secret` what all services of one installation share.
+    the addresses of other services, `secret` what all services of one installation share, and `record` the file for the
+    traffic between modules, where it is recorded.
     """
 
     topology: str
@@ -28,6 +29,7 @@ class Environment:
     listen: str | None = None
     http: str | None = None
     peers: Peers = field(default_factory=dict)
+    record: str | None = None
 
     @classmethod
     def parse(cls, environ: Mapping[str, str]) -> Environment:
@@ -53,6 +55,7 @@ class Environment:
         found = {
             "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(), "PEERS": peers,
             "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http,
+            "RECORD": self.record,
         }
         return {f"CRATON_{name}": text for name, text in found.items() if text}
 
@@ -95,7 +98,7 @@ def peers_of(text: str) -> Peers:
 
 READERS: Mapping[str, Callable[[str], Any]] = {
     "topology": str, "service": str, "secret": secret_of, "database": database_of, "listen": address_of,
-    "http": http_of, "peers": peers_of,
+    "http": http_of, "peers": peers_of, "record": str,
 }
 REQUIRED = {
     "topology": "the name of a topology, such as monolith",

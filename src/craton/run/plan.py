@@ -35,6 +35,7 @@ class Plan:
     sockets: Path
     database: str | None
     port: int
+    record: Path | None = None
 
     @property
     def url(self) -> str:
@@ -96,7 +97,7 @@ class Plan:
         environment = Environment(
             topology=self.topology.name, service=service.name, secret=self.folder.secret(),
             database=self.databases().get(service.name), peers=self.peers(service),
-            http=f"{HOST}:{self.port}" if edge else None,
+            http=f"{HOST}:{self.port}" if edge else None, record=str(self.record.resolve()) if self.record else None,
             listen=None if service is GATEWAY else self.address(service, replica),
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import msgspec
 
@@ -41,18 +41,36 @@ STATUS_TIME = 5.0
 """Seconds within which a saga's status is known."""
 
 
+class Observer(Protocol):
+    """Who watches the calls between modules, where somebody does."""
+
+    def watch(self, module: str, instance: Any) -> None:
+        """Wrap the methods of an implementation."""
+        ...
+
+    def over(self, link: Link) -> Link:
+        """Wrap a link."""
+        ...
+
+    def close(self) -> None:
+        """Unwrap what was wrapped."""
+        ...
+
+
 class Process:
     """One service of a topology, running: `async with Process(...) as process`.
 
     `links` gives the link to a service by name; its own name is asked for only with `local=False`, which sends the
-    calls between co-located modules over a link, too. `environ` holds the modules' settings.
+    calls between co-located modules over a link, too. `environ` holds the modules' settings. `observer` is told of all
+    calls, and closed at the end; without one nothing is wrapped.
     """
 
     def __init__(
         self, application: Application, topology: Topology, name: str,
         *, database: str | None, secret: bytes, links: Callable[[str], Link], environ: Mapping[str, str],
-        clock: Clock | None = None, ids: Ids | None = None, local: bool = True,
+        clock: Clock | None = None, ids: Ids | None = None, local: bool = True, observer: Observer | None = None,
     ) -> None:
+        self.observer = observer
         self.application, self.topology, self.name = application, topology, name
         self.service = topology.service(name)
         self.database, self.secret, self.environ, self.local = database, secret, environ, local
@@ -82,6 +100,8 @@ class Process:
         """The database, the implementations, and whoever looks after their sagas; these are the first to stop."""
         if self.database is None:
             raise SettingsError(f"service {self.name} hosts modules and has no database: set CRATON_DATABASE.")
+        if self.observer:
+            stack.callback(self.observer.close)
         stack.push_async_callback(self.close_links)
         self.store = await stack.enter_async_context(open_store(self.database, self.service.modules))
         self.offload = Offload()
@@ -124,6 +144,8 @@ class Process:
         """Make one module's implementation, enter it where it holds resources, and offer its methods."""
         needs = {name: self.provide(module, need) for name, need in needs_of(implementation).items()}
         instance = implementation(**needs)
+        if self.observer:  # before anybody could keep one of its methods
+            self.observer.watch(module.name, instance)
         if hasattr(instance, "__aenter__"):
             await stack.enter_async_context(instance)
         hosted = Hosted(
@@ -185,7 +207,9 @@ class Process:
         """One method of a module hosted elsewhere."""
         home = self.topology.home_of(name.partition(".")[0]).name
         if home not in self.links:
-            self.links[home], self.budgets[home] = self.find_link(home), Budget()
+            link = self.find_link(home)
+            self.links[home] = self.observer.over(link) if self.observer else link
+            self.budgets[home] = Budget()
         return Remote(
             name, method, link=self.links[home], signer=self.signer, clock=self.clock, ids=self.ids,
             budget=self.budgets[home],

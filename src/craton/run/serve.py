@@ -17,18 +17,21 @@ from craton.data.schema import pending
 from craton.errors import SettingsError
 from craton.run.environment import Environment
 from craton.run.loading import load_application
-from craton.run.process import Process
+from craton.run.process import Observer, Process
 from craton.topology import Service, Topology
 
 POLL = 1.0  # seconds between looks at the migrations
 log = logging.getLogger("craton")
 
 
-def run(package: str, environment: Environment, environ: Mapping[str, str] = os.environ) -> None:
+def run(
+    package: str, environment: Environment, environ: Mapping[str, str] = os.environ,
+    *, observer: Observer | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; raises CratonError where the service cannot run as it was told to."""
     log_to_stderr(environment.service, package)
     with asyncio.Runner(loop_factory=event_loop()) as runner:
-        runner.run(until_stopped(package, environment, environ))
+        runner.run(until_stopped(package, environment, environ, observer=observer))
 
 
 def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -48,19 +51,23 @@ def log_to_stderr(service: str, package: str) -> None:
         logging.getLogger(ours).setLevel(logging.INFO)
 
 
-async def until_stopped(package: str, environment: Environment, environ: Mapping[str, str]) -> None:
+async def until_stopped(
+    package: str, environment: Environment, environ: Mapping[str, str], *, observer: Observer | None,
+) -> None:
     """Serve until a signal comes: the first one drains, the second one stops at once."""
     main = asyncio.current_task()
     assert main
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, main.cancel)
     try:
-        await serve(package, environment, environ)
+        await serve(package, environment, environ, observer=observer)
     except asyncio.CancelledError:
         log.info("stopped")
 
 
-async def serve(package: str, environment: Environment, environ: Mapping[str, str]) -> None:
+async def serve(
+    package: str, environment: Environment, environ: Mapping[str, str], *, observer: Observer | None = None,
+) -> None:
     """Open everything, in one order, and close it in reverse."""
     application, topology = load_application(package, environment.topology)
     service = topology.service(environment.service)
@@ -70,6 +77,7 @@ async def serve(package: str, environment: Environment, environ: Mapping[str, st
         process = await stack.enter_async_context(Process(
             application, topology, service.name,
             database=environment.database, secret=environment.secret, links=links, environ=environ,
+            observer=observer,
         ))
         if environment.listen:
             server = RpcServer(process.handler, environment.listen, secret=environment.secret, service=service.name)

@@ -26,13 +26,15 @@ REMINDER = 10.0  # seconds between lines that say what is still waited for
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What `craton run` was told. `database` is a PostgreSQL URL; without one, each service has a file in `data`."""
+    """What `craton run` was told. `database` is a PostgreSQL URL; without one, each service has a file in `data`.
+    `record` is a file, to which is added what modules asked each other."""
 
     package: str
     topology: str = "monolith"
     port: int = 8000
     data: Path | None = None
     database: str | None = None
+    record: Path | None = None
 
 
 def run(options: Options) -> None:
@@ -51,7 +53,7 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
     plan = Plan(
         package=options.package, application=application, topology=topology, companions=load_companions(file),
         setup=load_setup(file), folder=folder, sockets=sockets, database=options.database,
-        port=options.port or free_port(),
+        port=options.port or free_port(), record=options.record,
     )
     plan.databases()  # refuses SQLite for replicas
     folder.belongs_to(Installation.of(application.name, topology, engine))

@@ -61,9 +61,9 @@ class Recorder:
         if asking and asking.partition(".")[0] != name.partition(".")[0]:
             self.calls[asking][name] += 1
 
-    def over(self, find: Callable[[str], Link]) -> Callable[[str], Link]:
-        """Links that count what is sent."""
-        return lambda service: RecordedLink(find(service), self)
+    def over(self, link: Link) -> Link:
+        """A link that counts what is sent."""
+        return RecordedLink(link, self)
 
     def close(self) -> None:
         """Unwrap what was wrapped, and write down what was counted."""
