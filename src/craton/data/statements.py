@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from craton.errors import StatementRefused
 
+TEXTS = 2_000
+"""Texts to remember what they are."""
 VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH", "VALUES", "TABLE"})
 QUIET = re.compile(r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 WORD = re.compile(r"\w+")
@@ -15,6 +18,7 @@ PLAIN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\
 PART = re.compile(r"[()]\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b", re.IGNORECASE)
 
 
+@lru_cache(TEXTS)
 def verb_of(sql: str) -> str:
     """The first word, in capitals."""
     word = WORD.match(sql, QUIET.match(sql).end())  # type: ignore[union-attr]  # it matches nothing, too
@@ -39,6 +43,7 @@ def owner_of(table: str, modules: Iterable[str]) -> str | None:
     return max((m for m in modules if name.startswith(f"{m.lower()}_")), key=len, default=None)
 
 
+@lru_cache(TEXTS)
 def modifies(sql: str) -> bool:
     """Whether a statement says that it writes; what a function does that it calls is not seen here."""
     verb = verb_of(sql)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from craton.data.statements import check_verb, modifies, short
 from craton.data.store import Conflict, Parameters, Rows
+from craton.data.stores.direct import Plans
 from craton.data.stores.postgresql_connection import (
     Connections,
     PostgreSQLConnection,
@@ -52,7 +53,9 @@ class PostgreSQLStore:
         limit = str(int(self.limit * 1000))
         writers = engine_of(self.parsed, idle_in_transaction_session_timeout=limit, **BY_INDEX)
         readers = engine_of(self.parsed, default_transaction_read_only="on")
-        self.writers, self.readers = Connections(writers, self.connections), Connections(readers, self.connections)
+        self.plans = Plans()
+        self.writers = Connections(writers, self.connections, self.plans)
+        self.readers = Connections(readers, self.connections, self.plans)
         self.gate = Gate(self.connections)
         try:
             await self.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from craton.data.statements import owner_of
 from craton.data.store import Conflict, Parameters, Rows
+from craton.data.stores.direct import Plans, Run
 from craton.errors import ForeignTable, NotRun, QueryWrote, SettingsError
 
 Guard = Callable[[str], None]
@@ -32,6 +34,8 @@ CONFLICTS = {"40001", "40P01", "55P03"}
 READ_ONLY, DENIED, NO_TABLE, NO_DATABASE = "25006", "42501", "42P01", "3D000"
 FULL = {"53100": "its disk is full", "53200": "it is out of memory", "53300": "it has too many connections"}
 RELATION = re.compile(r'"?([\w.]+)"?')
+PREPARED = 500
+"""Statements that the server keeps for one connection."""
 LONGEST = 63
 """Characters of a name in PostgreSQL; it cuts longer ones off."""
 
@@ -64,21 +68,49 @@ def guard(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
     connection.info.get("guard", lambda sql: None)(statement)
 
 
+class Fetched:
+    """What asyncpg has fetched, as SQLAlchemy takes it from a cursor."""
+
+    __slots__ = ("description", "rowcount", "rows")
+
+    def __init__(self, run: Run, rows: list[Any], tag: str) -> None:
+        self.description, self.rows = run.bound.plan.description, iter(rows)
+        count = tag.rpartition(" ")[2]
+        self.rowcount = int(count) if count.isdigit() else -1
+
+    def fetchone(self) -> Any:
+        """The next row."""
+        return next(self.rows, None)
+
+    def fetchmany(self, size: int = 1) -> list[Any]:
+        """The next rows."""
+        return list(islice(self.rows, size))
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+        return list(self.rows)
+
+    def close(self) -> None:
+        """Nothing: it holds nothing of the connection's."""
+
+
 class PostgreSQLConnection:
     """One connection. `module` is whose role and schema it uses now."""
 
-    def __init__(self, alchemy: AsyncConnection, driver: Any) -> None:
-        self.alchemy, self.driver = alchemy, driver
+    def __init__(self, alchemy: AsyncConnection, raw: Any, plans: Plans) -> None:
+        self.alchemy, self.adapted, self.driver = alchemy, raw.dbapi_connection, raw.driver_connection
         self.module: str | None = None
+        self.plans, self.epoch = plans, plans.epoch
+        self.prepared: dict[str, Any] = {}
 
     @classmethod
-    async def open(cls, engine: AsyncEngine) -> PostgreSQLConnection:
+    async def open(cls, engine: AsyncEngine, plans: Plans) -> PostgreSQLConnection:
         """A new connection. NotRun where the server does not take it."""
         try:
             alchemy = await engine.connect()
         except (DBAPIError, asyncpg.PostgresError, *AWAY) as error:
             raise refused(engine.url, error) from error
-        return cls(alchemy, (await alchemy.get_raw_connection()).driver_connection)
+        return cls(alchemy, await alchemy.get_raw_connection(), plans)
 
     @property
     def broken(self) -> bool:
@@ -91,8 +123,47 @@ class PostgreSQLConnection:
 
     async def run(self, admit: Guard, statement: Executable, parameters: Parameters) -> Rows:
         """Run one statement of an application."""
+        run = self.plans.find(statement, parameters)
+        if run is not None:
+            admit(run.sql)
+            return await self.run_directly(run)
         self.alchemy.sync_connection.info["guard"] = admit  # type: ignore[union-attr]  # it is open
-        return await self.alchemy.execute(statement, parameters)
+        result = await self.alchemy.execute(statement, parameters)
+        self.plans.learn(statement, parameters, result)
+        return result
+
+    async def run_directly(self, run: Run) -> Rows:
+        """Run a statement that SQLAlchemy has compiled before."""
+        try:
+            prepared = self.prepared.get(run.sql) if self.epoch == self.plans.epoch else None
+            if prepared is None:
+                prepared = await self.prepare(run.sql)
+            rows = await prepared.fetch(*run.given)
+        except Exception as error:
+            raise self.told(run, error) from error
+        return run.result(Fetched(run, rows, prepared.get_statusmsg()), self.alchemy.sync_connection)
+
+    async def prepare(self, sql: str) -> Any:
+        """The statement on the server, kept for the next time."""
+        if self.epoch != self.plans.epoch or len(self.prepared) >= PREPARED:
+            self.prepared.clear()
+            await self.driver.reload_schema_state()
+            self.epoch = self.plans.epoch
+        prepared = self.prepared[sql] = await self.driver.prepare(sql)
+        return prepared
+
+    def told(self, run: Run, error: Exception) -> Exception:
+        """What SQLAlchemy would make of an error of asyncpg's."""
+        if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.InternalServerError):
+            self.plans.forget()
+            self.alchemy.dialect._invalidate_schema_cache()  # type: ignore[attr-defined]  # asyncpg's has it
+        try:
+            self.adapted._handle_exception(error)
+        except self.adapted.dbapi.Error as adapted:
+            return run.error(adapted, self.alchemy.dialect)
+        except Exception as other:
+            return other
+        return error
 
     async def close(self) -> None:
         """End it, whatever state it is in."""
@@ -104,8 +175,8 @@ class PostgreSQLConnection:
 class Connections:
     """At most `size` connections, opened when they are needed and kept while they work."""
 
-    def __init__(self, engine: AsyncEngine, size: int) -> None:
-        self.engine = engine
+    def __init__(self, engine: AsyncEngine, size: int, plans: Plans) -> None:
+        self.engine, self.plans = engine, plans
         self.slots = asyncio.Semaphore(size)
         self.idle: list[PostgreSQLConnection] = []
 
@@ -119,7 +190,7 @@ class Connections:
                 if not connection.broken:
                     return connection
                 await connection.close()
-            return await PostgreSQLConnection.open(self.engine)
+            return await PostgreSQLConnection.open(self.engine, self.plans)
         except BaseException:
             self.slots.release()
             raise

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from craton.data.statements import short
 from craton.data.store import Parameters, Rows
+from craton.data.stores.direct import Plans
 from craton.data.stores.sqlite_connection import TICK, Inspector, SQLiteConnection, unavailable
 from craton.data.stores.sqlite_unit import SQLiteUnit
 from craton.data.stores.sqlite_writer import Writer
@@ -75,8 +76,8 @@ class FileLock:
 class Reader:
     """A connection that cannot write, and gives up when its time is over."""
 
-    def __init__(self, path: Path, *, timeout: float = 0) -> None:
-        self.connection = SQLiteConnection(path, query_only=True, timeout=timeout)
+    def __init__(self, path: Path, plans: Plans, *, timeout: float = 0) -> None:
+        self.connection = SQLiteConnection(path, plans, query_only=True, timeout=timeout)
         self.connection.raw.set_progress_handler(lambda: time.perf_counter() > self.until, TICK)
         self.until = math.inf
 
@@ -105,6 +106,7 @@ class SQLiteStore:
         self.path = file_of(url)
         self.hold, self.limit, self.patience = hold, limit, patience
         self.lock = FileLock(self.path)
+        self.plans = Plans()
         self.idle: list[Reader] = []
 
     async def __aenter__(self) -> Self:
@@ -121,8 +123,8 @@ class SQLiteStore:
     def open(self) -> None:
         """Open the writer, the reader and the inspector."""
         use_wal(self.path, patience=self.patience)
-        self.writer = Writer(self.path, patience=self.patience)
-        self.reader = Reader(self.path)
+        self.writer = Writer(self.path, self.plans, patience=self.patience)
+        self.reader = Reader(self.path, self.plans)
         self.inspector = Inspector(self.path, self.modules)
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="craton-read")
         self.slots = asyncio.Semaphore(THREADS)
@@ -157,7 +159,7 @@ class SQLiteStore:
     async def read_apart(self, module: str, statement: Executable, parameters: Parameters) -> Rows:
         """Run a slow one on a thread. It stops when nobody waits for it any more."""
         async with self.slots:
-            reader = self.idle.pop() if self.idle else Reader(self.path, timeout=self.patience)
+            reader = self.idle.pop() if self.idle else Reader(self.path, self.plans, timeout=self.patience)
             reader.until = math.inf
             running = asyncio.get_running_loop().run_in_executor(
                 self.threads, reader.run, self, module, statement, parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from craton.data.statements import check_verb, owner_of, short
 from craton.data.store import Parameters, Rows
+from craton.data.stores.direct import Plans
 from craton.errors import ForeignTable, NotRun, StatementRefused
 
 Guard = Callable[[str], None]
@@ -55,7 +57,7 @@ class WholeCursor(sqlite3.Cursor):
 
     def fetchmany(self, size: int | None = 1) -> list[Any]:
         """The next rows."""
-        return [row for row, _ in zip(self.rows, range(size or 1), strict=False)]
+        return list(islice(self.rows, size or 1))
 
     def fetchall(self) -> list[Any]:
         """The rows that are left."""
@@ -81,7 +83,10 @@ class GuardedConnection(sqlite3.Connection):
 class SQLiteConnection:
     """A connection with the two ways to use it: SQLAlchemy's statements, and the framework's own bare ones."""
 
-    def __init__(self, path: Path, *, query_only: bool = False, timeout: float = 0, cached: int = 512) -> None:
+    def __init__(
+        self, path: Path, plans: Plans, *, query_only: bool = False, timeout: float = 0, cached: int = 512
+    ) -> None:
+        self.plans = plans
         self.raw = sqlite3.connect(
             path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=cached,
             factory=GuardedConnection,
@@ -96,7 +101,17 @@ class SQLiteConnection:
     def run(self, guard: Guard, statement: Executable, parameters: Parameters) -> Rows:
         """Run one statement of an application."""
         self.raw.guard = guard
-        return self.alchemy.execute(statement, parameters)
+        run = self.plans.find(statement, parameters)
+        if run is None:
+            result: Rows = self.alchemy.execute(statement, parameters)
+            self.plans.learn(statement, parameters, result)
+            return result
+        cursor = WholeCursor(self.raw)
+        try:
+            cursor.execute(run.sql, run.given)
+        except sqlite3.Error as error:
+            raise run.error(error, self.alchemy.dialect) from error
+        return run.result(cursor, self.alchemy)
 
     def sql(self, text: str) -> None:
         """Run one statement of the framework, without rows."""
@@ -117,7 +132,7 @@ class Inspector:
 
     def __init__(self, path: Path, modules: tuple[str, ...]) -> None:
         self.modules = modules
-        self.connection = SQLiteConnection(path, query_only=True, cached=0)  # a cached one asks the authorizer no more
+        self.connection = SQLiteConnection(path, Plans(), query_only=True, cached=0)  # a cached one asks for nothing
         self.connection.raw.set_authorizer(self.note)
         self.noted: list[tuple[int, str | None]] = []
         self.verdicts: dict[tuple[str, str], bool] = {}

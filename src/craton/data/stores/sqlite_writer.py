@@ -15,6 +15,7 @@ from typing import Protocol
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from craton.data.store import Conflict
+from craton.data.stores.direct import Plans
 from craton.data.stores.sqlite_connection import SQLiteConnection, unavailable
 from craton.errors import NotRun, OutcomeUnknown
 from craton.failpoints import reach
@@ -78,9 +79,9 @@ def release(waiting: list[asyncio.Future[None]]) -> None:
 class Writer:
     """The baton and the batch. Every method but `write_out` runs on the event loop."""
 
-    def __init__(self, path: Path, *, patience: float) -> None:
+    def __init__(self, path: Path, plans: Plans, *, patience: float) -> None:
         self.path, self.patience = path, patience
-        self.connection = SQLiteConnection(path)
+        self.connection = SQLiteConnection(path, plans)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="craton-commit")
         self.holder: Holder | None = None
         self.batch: Batch | None = None
