@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from craton.checking import check_claims, check_contract, check_modules, check_name, check_settings, check_tables
+from craton.checking import (
+    check_claims,
+    check_contract,
+    check_event_names,
+    check_modules,
+    check_name,
+    check_settings,
+    check_tables,
+)
 from craton.contract import Method, methods_of
 from craton.errors import DeclarationError
 from craton.implementation import check_cycles, check_implementation, check_needs, needs_of
@@ -33,6 +41,7 @@ class Application:
         for module in self.modules:
             check_contract(module.contract)
             check_settings(module)
+        check_event_names(self.modules)
         check_routes(self.modules)
 
     def module(self, name: str) -> Module:

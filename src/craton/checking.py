@@ -6,12 +6,13 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, Protocol
+from types import NoneType
+from typing import Any, Generic, Protocol, get_args, get_origin
 
 import msgspec
 
 from craton.contract import Method, marks_of, methods_of
-from craton.crossing import check_crossing, check_no_secret, fields_of, is_textual, shown
+from craton.crossing import UNIONS, check_crossing, check_no_secret, fields_of, is_textual, shown
 from craton.errors import DeclarationError
 from craton.module import Module
 from craton.routes import check_route
@@ -122,8 +123,11 @@ def members_of(contract: type) -> Iterator[tuple[str, Any]]:
 def check_method(method: Method, where: str, *, function: Any) -> None:
     """Refuse a method that could not be called over a link, or that would break a law."""
     check_async(method, where, function=function)
+    if method.on:
+        check_handler(method, where)
     for field in msgspec.structs.fields(method.arguments):
-        check_crossing(field.type, f"{where}: parameter {field.name}")
+        if method.kind == "saga" or not method.on:  # a command's events are read one by one, by their names
+            check_crossing(field.type, f"{where}: parameter {field.name}")
     check_crossing(method.result, f"{where}: its result")
     check_stored(method, where)
     check_raises(method, where)
@@ -161,12 +165,28 @@ def check_stored(method: Method, where: str) -> None:
     check_no_secret(method.result, f"{where}: its result", reason=reason)
 
 
+def check_handler(method: Method, where: str) -> None:
+    """Refuse a handler that its events could not call."""
+    check_events(method.on, f"{where}: @on")
+    if method.kind not in ("command", "saga"):
+        raise DeclarationError(f"{where} is a {method.kind} that events call: write @on alone, or over @saga.")
+    names = " | ".join(kind.__name__ for kind in method.on)
+    takes = [field.type for field in msgspec.structs.fields(method.arguments)]
+    kinds = get_args(takes[0]) if takes and get_origin(takes[0]) in UNIONS else takes
+    if len(takes) != 1 or set(kinds) != set(method.on) or method.result is not NoneType:
+        form = f"async def {method.name}(self, event: {names}) -> None"
+        raise DeclarationError(f"{where} hears of {names}: write `{form}`.")
+    if method.route:
+        raise DeclarationError(f"{where} has a route, but only events call it: remove the route.")
+    if method.raises and method.kind == "command":
+        raise DeclarationError(
+            f"{where} declares {method.raises[0].__name__}, but nobody would hear of it: catch it, or make it a @saga."
+        )
+
+
 def check_awaits(method: Method, where: str) -> None:
     """Refuse a saga that waits for what is no event, or whose version cannot be compared."""
-    for kind in method.awaits:
-        if not (isinstance(kind, type) and issubclass(kind, Event) and kind is not Event):
-            raise DeclarationError(f"{where}: awaits= names {shown(kind)}, which is no event: subclass Event.")
-        check_event(kind)
+    check_events(method.awaits, f"{where}: awaits=")
     if not (isinstance(method.version, int) and method.version >= 1):
         raise DeclarationError(f"{where}: version={method.version!r} is no version: count from 1.")
 
@@ -195,6 +215,28 @@ def check_fault(fault: type[Fault]) -> None:
             raise DeclarationError(f"{where} hides what every fault has under this name: rename the field.")
         check_crossing(field.type, where)
         check_no_secret(field.type, where, reason="a fault is stored as an answer: leave it out")
+
+
+def check_events(kinds: Iterable[Any], where: str) -> None:
+    """Refuse what is no event, or none that may be stored."""
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Event) and kind is not Event):
+            raise DeclarationError(f"{where} names {shown(kind)}, which is no event: subclass Event.")
+        check_event(kind)
+
+
+def check_event_names(modules: Iterable[Module]) -> None:
+    """Refuse events that cannot be told apart: they travel under the names of their classes."""
+    known: dict[str, type[Event]] = {}
+    for module in modules:
+        named = [kind for m in methods_of(module.contract).values() for kind in (*m.on, *m.awaits)]
+        for event in (*events_in(sys.modules.get(module.contract.__module__)), *named):
+            other = known.setdefault(event.__name__, event)
+            if other is not event:
+                raise DeclarationError(
+                    f"{event.__name__} is an event of {other.__module__} and another one of {event.__module__}: "
+                    "events are told apart by name; rename one."
+                )
 
 
 def check_event(event: type[Event]) -> None:

@@ -141,6 +141,10 @@ def check_internal(implementation: type, method: Method) -> None:
         raise DeclarationError(
             f"{where} has a route, but is in no contract: the edge serves contracts; declare it in one."
         )
+    if method.on or method.awaits:
+        raise DeclarationError(
+            f"{where} hears of events, but is in no contract: publishers know contracts only; declare it in one."
+        )
     check_method(method, where, function=getattr(implementation, method.name))
 
 

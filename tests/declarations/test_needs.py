@@ -129,7 +129,7 @@ def test_an_unknown_need_is_refused(refused: Refused) -> None:
     """) == (
         "Desk.__init__: other asks for Other, which nobody provides: "
         "ask for a contract, a Settings class, or one of Call, Clock, Database, Events, Ids, Offload, Random, "
-        "Saga, Tokens."
+        "Saga, Streams, Tokens."
     )
 
 
@@ -155,7 +155,7 @@ def test_a_need_of_a_plain_type_is_refused(refused: Refused) -> None:
     """) == (
         "Desk.__init__: url asks for str, which nobody provides: "
         "ask for a contract, a Settings class, or one of Call, Clock, Database, Events, Ids, Offload, Random, "
-        "Saga, Tokens."
+        "Saga, Streams, Tokens."
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from craton.calls import codec
 from craton.calls.context import Context
 from craton.contract import Method
-from craton.errors import CallInsideTransaction, CommandInsideCommand, OutsideStep
+from craton.errors import CallInsideTransaction, CommandInsideCommand, Misuse, OutsideStep
 
 ENDPOINTS = "__craton_endpoints__"
 
@@ -53,6 +53,7 @@ def check_call(endpoint: Endpoint, now: Context) -> None:
     """The laws of who may call what, the same for a call that stays here and one that leaves."""
     if now.run is not None:
         raise OutsideStep(endpoint.name)
+    check_open(endpoint)
     if endpoint.method.kind == "query":
         if now.unit is not None and now.unit.wrote and now.unit.module != endpoint.module:
             raise CallInsideTransaction(now.unit.module, endpoint.module)
@@ -60,6 +61,13 @@ def check_call(endpoint: Endpoint, now: Context) -> None:
         raise CommandInsideCommand(f"a command of {now.unit.module}", endpoint.name)
     elif now.kind == "query":
         raise CommandInsideCommand("a query", endpoint.name)
+
+
+def check_open(endpoint: Endpoint) -> None:
+    """Refuse to call what only events call."""
+    if endpoint.method.on:
+        events = ", ".join(event.__name__ for event in endpoint.method.on)
+        raise Misuse(f"{endpoint.name} is called by its events alone: publish one of {events}.")
 
 
 def key_for(now: Context, name: str, method: Method, arguments: msgspec.Struct) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import Float, and_, bindparam, delete, exists, func, select, update
@@ -158,17 +159,17 @@ class Letters:
             if not meant:
                 raise Unreadable(f"no handler of {self.module} knows {row['type']}")
             async with asyncio.timeout(ATTEMPT):
-                for subscriber in meant[:-1]:
-                    await transact(self.store, self.module, lambda unit, s=subscriber: self.apply(unit, message, s))
-                await transact(self.store, self.module, lambda unit: self.apply(unit, message, meant[-1], row=row))
+                for i, subscriber in enumerate(meant, 1):
+                    last = row if i == len(meant) else None
+                    await transact(self.store, self.module, partial(self.apply, message, subscriber, last))
             log.info("%s: letter %s is applied", self.module, row["id"])
         except Unreadable as error:
             await self.change(row["id"], status="unknown", error=str(error))
         except Broken as error:
             await self.fail(row, message, error)
 
-    async def apply(self, unit: Unit, message: Message, subscriber: Subscriber, *, row: Any = None) -> None:
-        """Inbox, handler, and the letter is gone."""
+    async def apply(self, message: Message, subscriber: Subscriber, row: Any, unit: Unit) -> None:
+        """Inbox, handler, and the letter, if it is given, is gone."""
         if await self.inbox.once(unit, key_of(message, subscriber.name), subscriber.name):
             await subscriber.run(unit, message)
         if row is not None:

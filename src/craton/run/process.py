@@ -15,7 +15,7 @@ from craton.application import Application, implementations, needs_of
 from craton.calls.assertion import Signer
 from craton.calls.call import Call
 from craton.calls.context import CONTEXT, Caller, Context
-from craton.calls.endpoint import Endpoint
+from craton.calls.endpoint import Ask, Endpoint
 from craton.calls.link import Link
 from craton.calls.offload import Offload
 from craton.calls.receiver import Receiver, as_call_error
@@ -29,6 +29,7 @@ from craton.messages.events import Events
 from craton.messages.streams import Streams
 from craton.module import Module
 from craton.run.hosting import STATUS, Hosted
+from craton.run.post import EVENTS, Direct, Post
 from craton.sagas.saga import Saga
 from craton.sagas.sagas import SagaStatus
 from craton.settings import Settings, settings_of
@@ -107,6 +108,7 @@ class Process:
         self.offload = Offload()
         stack.push_async_callback(self.offload.close)
         owner = self.ids.new(self.name)
+        self.post = Post(self.application.destinations(), transport=Direct(self.reach), owner=owner, ids=self.ids)
         for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
             await self.host(module, implementation, owner, stack)
         for effect in (effect for hosted in self.hosted.values() for effect in hosted.settle.effects.values()):
@@ -118,6 +120,7 @@ class Process:
                 stack.push_async_callback(stop, tending)
         for projected in (p for streams in self.streams.values() for p in streams.projections if not p.inline):
             stack.push_async_callback(stop, asyncio.get_running_loop().create_task(projected.tend()))
+        self.post.open(stack)
 
     async def close_links(self) -> None:
         """The links that were opened."""
@@ -153,8 +156,9 @@ class Process:
             endpoint=partial(self.endpoint, module.name), clock=self.clock, ids=self.ids, owner=owner,
         )
         self.hosted[module.name] = hosted
-        for endpoint in (*hosted.endpoints.values(), hosted.status()):
-            self.endpoints[endpoint.name] = endpoint
+        for endpoint in (*hosted.endpoints.values(), hosted.status(), self.post.receive(hosted)):
+            if endpoint is not None and not endpoint.method.on:
+                self.endpoints[endpoint.name] = endpoint
 
     # ------------------------------------------------------------------ what implementations need
 
@@ -182,17 +186,20 @@ class Process:
         """What the framework itself provides."""
         return {
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
-            Streams: lambda: self.streams.setdefault(module, Streams(self.store, module, self.events(module))),
+            Streams: lambda: self.streams_of(module),
             Saga: Saga, Call: Call, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
             random.Random: random.SystemRandom,
         }
 
+    def streams_of(self, module: str) -> Streams:
+        """Where a module's event-sourced state is."""
+        if module not in self.streams:
+            self.streams[module] = Streams(self.store, module, self.events(module))
+        return self.streams[module]
+
     def events(self, module: str) -> Events:
         """What a module publishes with."""
-        return Events(
-            self.store, module, ids=self.ids, destinations=self.application.destinations(), owner=self.name,
-            wake=lambda: None,
-        )
+        return self.post.events(self.store, module)
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module as its neighbours see it: the implementation itself where it is hosted here, else a stub."""
@@ -222,6 +229,11 @@ class Process:
             return self.endpoints[name]
         remote = self.remote(name, self.contract_methods(module)[method])
         return Endpoint(module, remote.method, remote.ask)
+
+    def reach(self, module: str) -> Ask:
+        """What takes events for a module."""
+        name = f"{module}.{EVENTS.name}"
+        return self.endpoints[name].ask if self.local and name in self.endpoints else self.remote(name, EVENTS).ask
 
     def contract_methods(self, module: str) -> dict[str, Method]:
         """The methods of a module's contract."""

@@ -15,8 +15,11 @@ from craton.calls.link import Link
 from craton.calls.links.rpc import RpcLink, RpcServer
 from craton.data.schema import pending
 from craton.errors import SettingsError
+from craton.messages.events import Events
+from craton.messages.streams import Streams
 from craton.run.environment import Environment
 from craton.run.loading import load_application
+from craton.run.post import EVENTS
 from craton.run.process import Observer, Process
 from craton.topology import Service, Topology
 
@@ -120,8 +123,11 @@ class Links:
         contracts = {module.contract: module.name for module in application.modules}
         found = implementations(application, topology.service(environment.service).modules).values()
         needed = {contracts[need] for kind in found for need in needs_of(kind).values() if need in contracts}
-        self.needs = frozenset(contracts.values() if environment.http else needed)  # the edge serves every module
-        homes = {topology.home_of(module).name for module in self.needs} - {environment.service}
+        called = set(contracts.values() if environment.http else needed)  # the edge serves every module
+        publishes = any(need in (Events, Streams) for kind in found for need in needs_of(kind).values())
+        told = {name for names in application.destinations().values() for name in names} if publishes else set()
+        self.needs = frozenset(called | {f"{module}.{EVENTS.name}" for module in told})
+        homes = {topology.home_of(module).name for module in called | told} - {environment.service}
         if missing := sorted(homes - environment.peers.keys()):
             raise SettingsError(f"CRATON_PEERS does not say where to reach {', '.join(missing)}: add service=address.")
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 import msgspec
 
 from craton.calls.context import CONTEXT
-from craton.calls.endpoint import Endpoint, endpoint_of
+from craton.calls.endpoint import Endpoint, check_open, endpoint_of
 from craton.errors import Misuse
 from craton.values import Event
 
@@ -65,6 +65,7 @@ class Bound(msgspec.Struct, frozen=True):
     def of(cls, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
         """The call of a module's method, its arguments checked against the contract now."""
         endpoint = endpoint_of(call)
+        check_open(endpoint)
         return cls(endpoint, endpoint.method.bind(args, kwargs))
 
 

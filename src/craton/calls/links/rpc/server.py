@@ -187,7 +187,7 @@ class ServerConnection(Connection):
             raise FrameError(f"it used the number {number} for two calls at once")
         if self.server.leaving:
             self.write(Kind.UNTAKEN, number)
-        elif module not in self.needs:
+        elif module not in self.needs and request.method not in self.needs:
             why = f"{self.name} may not call {request.method}: it did not declare that it needs {module}."
             self.reply(number, reply_error(NotAllowed(why)))
         else:

@@ -1,0 +1,120 @@
+"""The post of a process: what its modules send events with, and receive them with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from craton.application import SAGAS
+from craton.calls.context import NOBODY, context
+from craton.calls.endpoint import Ask, Endpoint
+from craton.contract import Method, methods_of
+from craton.data.store import Store
+from craton.messages.events import Events
+from craton.messages.letters import Letters
+from craton.messages.receiver import Receiver
+from craton.messages.relay import LONGEST, Relay
+from craton.messages.subscriber import Subscriber, handler
+from craton.messages.transport import Message, Transport, Verdict
+from craton.run.hosting import Hosted
+from craton.sources import Ids
+
+EVENTS = Method(
+    name="$events", kind="effect", result=tuple[Verdict, ...],
+    arguments=msgspec.defstruct("EventsArguments", [("batch", tuple[Message, ...])], frozen=True),
+)
+"""What every module that subscribes answers besides its contract: what became of the events that it was brought."""
+
+
+class Direct:
+    """The transport without a broker: straight to the service that hosts the destination. `reach` gives the way."""
+
+    def __init__(self, reach: Callable[[str], Ask]) -> None:
+        self.reach = reach
+
+    async def send(self, destination: str, batch: Sequence[Message]) -> Sequence[Verdict]:
+        """Call the destination's endpoint."""
+        deadline = asyncio.get_running_loop().time() + LONGEST
+        with context(caller=NOBODY, deadline=deadline):
+            verdicts: Sequence[Verdict] = await self.reach(destination)(EVENTS.arguments(batch=tuple(batch)))
+            return verdicts
+
+
+class Post:
+    """The relays and receivers of one process, by module. `destinations`: who hears of which type of event."""
+
+    def __init__(
+        self, destinations: dict[str, tuple[str, ...]], *, transport: Transport, owner: str, ids: Ids
+    ) -> None:
+        self.destinations, self.transport, self.owner, self.ids = destinations, transport, owner, ids
+        self.relays: dict[str, Relay] = {}
+        self.receivers: dict[str, Receiver] = {}
+
+    def events(self, store: Store, module: str) -> Events:
+        """What a module publishes with. Its relay is there only where somebody may hear of it."""
+        wake: Callable[[], None] = nobody
+        if self.destinations:
+            if module not in self.relays:
+                self.relays[module] = Relay(store, module, owner=self.owner, transport=self.transport)
+            wake = self.relays[module].wake
+        return Events(store, module, ids=self.ids, destinations=self.destinations, owner=self.owner, wake=wake)
+
+    def receive(self, hosted: Hosted) -> Endpoint | None:
+        """The endpoint that takes events for a module; None where it does not subscribe."""
+        subscribers = subscribers_of(hosted)
+        if not subscribers:
+            return None
+        what: dict[str, Any] = dict(inbox=hosted.inbox, subscribers=subscribers)
+        letters = Letters(hosted.store, hosted.module, **what)
+        receiver = Receiver(hosted.store, hosted.module, **what, letters=letters)
+        self.receivers[hosted.module] = receiver
+
+        async def ask(arguments: Any, *, key: str | None = None, undoes: str | None = None) -> tuple[Verdict, ...]:
+            return tuple(await receiver.receive(arguments.batch))
+
+        return Endpoint(hosted.module, EVENTS, ask)
+
+    def open(self, stack: AsyncExitStack) -> None:
+        """Start what runs by itself; it stops first."""
+        for receiver in self.receivers.values():
+            run(receiver.letters.tend(), stack)
+        for relay in self.relays.values():
+            stack.push_async_callback(relay.close)
+            run(relay.run(), stack)
+
+
+def run(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
+    """Run something until the process stops."""
+    task = asyncio.get_running_loop().create_task(work)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+
+
+def nobody() -> None:
+    """Who is told of events that nobody hears of."""
+
+
+def subscribers_of(hosted: Hosted) -> list[Subscriber]:
+    """What a module does with events: its handlers, its sagas that begin by one, and those that wait for one."""
+    found, waited = [], dict[str, Any]()
+    kind: type = type(hosted.instance)
+    for method in methods_of(kind).values():
+        endpoint = hosted.endpoints[method.name]
+        waited |= {event.__name__: event for event in method.awaits}
+        if method.on and method.kind == "saga":
+            events = {event.__name__: event for event in method.on}
+            found.append(Subscriber(endpoint.name, events, hosted.sagas.methods[endpoint.name].begin_by))
+        elif method.on:
+            assert endpoint.body is not None
+            found.append(handler(endpoint.name, method, endpoint.body))
+    if waited:
+        found.append(Subscriber(f"{hosted.module}.{SAGAS}", waited, hosted.sagas.arrive))
+    return found
