@@ -31,7 +31,7 @@ NOTICES = [
     notices.paid("message-1", PAID),
     notices.shipped("message-2", OrderShipped("order-1", "1Z", "ann@example.com", NOW)),
     notices.cancelled("message-3", OrderCancelled("order-1", "changed my mind", "ann@example.com", Money(2872), NOW)),
-    notices.refunded("message-4", OrderRefunded("order-1", Money(5), "ann@example.com", "scratched")),
+    notices.refunded("message-4", OrderRefunded("order-1", Money(5), "ann@example.com", "scratched", NOW)),
     notices.stock_low("message-5", StockLow("mug", 2), "admin@store.example"),
 ]
 

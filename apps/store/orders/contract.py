@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
@@ -66,6 +66,15 @@ class OrderPage(Value):
 
     items: tuple[Order, ...]
     next_cursor: str | None
+
+
+class Takings(Value):
+    """What was taken and given back on one day, in UTC and in one currency; and how many orders were paid."""
+
+    day: date
+    orders: int
+    taken: Money
+    given_back: Money
 
 
 class PriceChange(Value):
@@ -145,6 +154,11 @@ class Orders(Protocol):
         self, status: Status | None = None, limit: Limit = 50, cursor: str | None = None,
     ) -> OrderPage:
         """Everybody's orders."""
+        ...
+
+    @query(get="/admin/takings", allow="admin")
+    async def takings(self, limit: Limit = 30) -> tuple[Takings, ...]:
+        """The latest days on which money moved; what happened just now may be missing for a moment."""
         ...
 
     @saga(

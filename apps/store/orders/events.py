@@ -94,6 +94,7 @@ class OrderRefunded(Event, key="order"):
     amount: Money
     email: str
     reason: str
+    at: datetime
 
 
 # ---------------------------------------------------------------------- what stays in the order's own stream

@@ -22,6 +22,7 @@ from apps.store.orders.contract import (
     Quote,
     Reason,
     Status,
+    Takings,
 )
 from apps.store.orders.events import (
     Address,
@@ -42,7 +43,8 @@ from apps.store.orders.events import (
 )
 from apps.store.orders.record import OrderEvent, Record, evolve
 from apps.store.orders.settings import OrderSettings
-from apps.store.orders.tables import BESIDE, BOOK
+from apps.store.orders.tables import BESIDE, BOOK, TAKINGS, TAKINGS_BESIDE
+from apps.store.orders.takings import TakingsByDay
 from apps.store.orders.totals import goods_of, lines_of, totals_of
 from apps.store.payments.contract import Payments
 from apps.store.shipping.contract import Shipping
@@ -70,6 +72,8 @@ class OrderDesk(Orders):
     ) -> None:
         self.orders, self.book = streams.of(evolve), Book(db, BOOK)
         streams.project("book", self.book, beside=Book(db, BESIDE), inline=True)
+        self.by_day = TakingsByDay(db, TAKINGS)
+        streams.project("takings", self.by_day, beside=TakingsByDay(db, TAKINGS_BESIDE))
         self.saga, self.call, self.clock = saga, call, clock
         self.catalog, self.carts, self.inventory, self.payments = catalog, carts, inventory, payments
         self.shipping, self.settings = shipping, settings
@@ -131,6 +135,9 @@ class OrderDesk(Orders):
         self, status: Status | None = None, limit: Limit = 50, cursor: str | None = None,
     ) -> OrderPage:
         return await self.page(None, status, limit, cursor)
+
+    async def takings(self, limit: Limit = 30) -> tuple[Takings, ...]:
+        return await self.by_day.days(limit)
 
     async def cancel(self, order: str, reason: Reason = "") -> Order:
         return await self.give_up(order, reason)
@@ -249,7 +256,8 @@ class OrderDesk(Orders):
     async def note_refund(self, order: str, amount: Money, reason: str) -> Order:
         """A part of the money was given back."""
         stream, found = await self.known(order)
-        return (await stream.append(OrderRefunded(order, amount, found.order.email, reason))).order
+        refunded = OrderRefunded(order, amount, found.order.email, reason, self.clock.now())
+        return (await stream.append(refunded)).order
 
     async def visible(self, order: str) -> tuple[OrderStream, Record]:
         """An order that the caller may know of."""

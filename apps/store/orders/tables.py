@@ -1,4 +1,4 @@
-"""The order book's tables, twice: the book can be built anew in the second set while the first is in use.
+"""The tables of the read models, twice: each can be built anew in its second set while the first is in use.
 
 Times are seconds since 1970; amounts are in minor units of the order's currency.
 """
@@ -72,5 +72,18 @@ def history_of(name: str) -> Table:
     )
 
 
+def takings_of(name: str) -> Table:
+    """Money by day, such as "2026-11-22"."""
+    return Table(
+        name, metadata,
+        Column("day", String, primary_key=True),
+        Column("currency", String(3), primary_key=True),
+        Column("orders", Integer, nullable=False),
+        Column("taken", BigInteger, nullable=False),
+        Column("given_back", BigInteger, nullable=False),
+    )
+
+
 BOOK = Tables(orders_of("orders_orders"), lines_of("orders_lines"), history_of("orders_history"))
 BESIDE = Tables(orders_of("orders_new_orders"), lines_of("orders_new_lines"), history_of("orders_new_history"))
+TAKINGS, TAKINGS_BESIDE = takings_of("orders_takings"), takings_of("orders_new_takings")

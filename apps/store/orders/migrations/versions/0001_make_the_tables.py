@@ -1,4 +1,4 @@
-"""Make the tables of the order book, twice."""
+"""Make the tables of the read models, twice."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def upgrade() -> None:
         make_orders(f"{prefix}orders")
         make_lines(f"{prefix}lines")
         make_history(f"{prefix}history")
+        make_takings(f"{prefix}takings")
 
 
 def make_orders(name: str) -> None:
@@ -72,7 +73,19 @@ def make_history(name: str) -> None:
     )
 
 
+def make_takings(name: str) -> None:
+    """Money by day."""
+    op.create_table(
+        name,
+        sa.Column("day", sa.String(), primary_key=True),
+        sa.Column("currency", sa.String(3), primary_key=True),
+        sa.Column("orders", sa.Integer(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.Column("given_back", sa.BigInteger(), nullable=False),
+    )
+
+
 def downgrade() -> None:
     for prefix in PREFIXES:
-        for table in ("history", "lines", "orders"):
+        for table in ("takings", "history", "lines", "orders"):
             op.drop_table(f"{prefix}{table}")
