@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import get_args, get_origin
 
@@ -41,8 +42,9 @@ def loops(found: Comparison) -> Iterator[Change]:
         asked = tuple(dict.fromkeys(use.asked for use in uses))
         hint = instead(found, asked)
         yield found.placed(Change("loop", asking, asked, *links, ("found",), hint=hint), loop)
+    written = Counter((use.asking, use.asked) for use in found.code.uses)
     for asking, name, rate in found.others(use for uses in looped.values() for use in uses):
-        if rate > 1:
+        if rate > max(written[asking, name], 1):  # more often than it stands there
             links, hint = found.links(asking, name), instead(found, (name,))
             yield Change("loop", asking, (name,), *links, ("observed",), calls=rate, hint=hint)
 

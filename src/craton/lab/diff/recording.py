@@ -72,6 +72,8 @@ class Recorder:
                 del attributes[name]
         lines = ({"method": name, "runs": runs, "calls": self.calls[name]} for name, runs in self.runs.items())
         self.append("".join(f"{json.dumps(line)}\n" for line in lines))
+        self.runs.clear()
+        self.calls.clear()
 
     def append(self, text: str) -> None:
         """Add to the file, which several processes may do."""
@@ -89,9 +91,13 @@ class RecordedLink:
         self.link, self.recorder = link, recorder
 
     async def send(self, request: Request) -> Reply:
-        """Count it, and send it."""
+        """Count it, and send it. What it leads to elsewhere is counted there, even if that is in this process."""
         self.recorder.asked(request.method)
-        return await self.link.send(request)
+        token = RUNNING.set("")
+        try:
+            return await self.link.send(request)
+        finally:
+            RUNNING.reset(token)
 
     async def close(self) -> None:
         """Release what it holds."""

@@ -39,16 +39,18 @@ def merged(found: Comparison, step: Use, topology: Topology) -> bool:
 
 
 def written(found: Comparison, steps: list[Use], topology: Topology) -> str:
-    """A saga's steps as people read them: "+" within a transaction, "|" between two."""
-    groups: list[list[str]] = []
-    inside = False
-    for step in in_order(found, steps, topology):
-        now = merged(found, step, topology)
-        if not (now and inside):
-            groups.append([])
-        groups[-1].append(shown(found, step))
-        inside = now
-    return " | ".join(" + ".join(group) for group in groups)
+    """A saga's steps as people read them: "+" within a transaction, "|" between two, "…" where a loop begins again."""
+    text, inside = "", False
+    ordered = in_order(found, steps, topology)
+    for loop, those in groupby(ordered, key=lambda step: step.loop):
+        group = list(those)
+        for step in group:
+            now = merged(found, step, topology)
+            text += (" + " if now and inside else " | ") + shown(found, step)
+            inside = now
+        if loop is not None:
+            text += " + …" if all(merged(found, step, topology) for step in group) else " | …"
+    return text.removeprefix(" | ")
 
 
 def in_order(found: Comparison, steps: list[Use], topology: Topology) -> Iterator[Use]:

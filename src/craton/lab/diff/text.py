@@ -15,7 +15,7 @@ Row = tuple[str, ...]
 HEADS = {
     "transaction":
         "Sagas that commit otherwise: what + joins is one transaction; at each | others see what is done so far, and a "
-        "crash is made good from a journal. (* an effect, ? not always)",
+        "crash is made good from a journal. (* an effect, ? not always, … again)",
     "read outside": "Reads that leave a saga's transaction: others may change what was seen before the saga commits.",
     "read inside": "Reads that join a saga's transaction: what was seen holds until it commits.",
     "loop remote": "Loops that make remote calls in each turn.",
@@ -87,8 +87,10 @@ def transactions(changes: Sequence[Change]) -> Iterator[Row]:
 
 def parts(steps: str) -> str:
     """In how many parts a saga commits; one that needs no journal is a transaction."""
-    number = steps.count("|") + 1
-    return f"{number} parts" if number > 1 or "*" in steps else "one transaction"
+    number, again = steps.count("|") + 1, steps.count("| …")
+    if number == 1 and "*" not in steps:
+        return "one transaction"
+    return f"{number - again} parts" + (" or more" if again else "")
 
 
 def reads(changes: Sequence[Change]) -> Iterator[Row]:
