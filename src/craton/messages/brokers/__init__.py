@@ -1,0 +1,1 @@
+"""Brokers: what carries events between services in place of direct calls."""
