@@ -17,6 +17,7 @@ from apps.store.orders.contract import Orders
 from apps.store.payments.contract import Payments
 from craton.testing.start import Running, calling, user
 from tests.store.cases import cases
+from tests.store.hearing import HEARD
 from tests.store.ledgers import Ledgers, Row, read, read_tables, settled, unrest
 
 SOLD = ("paid", "shipped")
@@ -215,7 +216,7 @@ ALWAYS: tuple[Rule, ...] = (
 AT_REST: tuple[Rule, ...] = (
     everything_has_ended, every_payment_belongs_to_an_order, the_provider_has_what_the_order_costs,
     payments_are_what_the_provider_says, stock_is_where_the_order_says, carts_are_where_orders_say,
-    everybody_was_told_once,
+    everybody_was_told_once, *HEARD,
 )
 
 

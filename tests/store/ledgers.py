@@ -28,7 +28,7 @@ OWN = {
 }
 """The tables that matter, by module; besides those that every module has."""
 EVERY = {
-    "saga": "state IN ('running', 'undoing', 'waiting')", "inbox": "status = 'running'", "outbox": "1 = 0",
+    "saga": "state IN ('running', 'undoing', 'waiting')", "inbox": "status = 'running'", "outbox": "status = 'stored'",
     "letter": "status IN ('retrying', 'waiting')",
 }
 """The tables that every module has, and in which rows something is still going on."""

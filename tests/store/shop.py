@@ -20,8 +20,10 @@ from apps.store.catalog.contract import Catalog, Draft
 from apps.store.importer import register_webhook
 from apps.store.inventory.contract import Inventory
 from apps.store.money import Money
+from apps.store.notifications.contract import Notifications
 from apps.store.orders.contract import Order, Orders
 from apps.store.orders.events import Address
+from apps.store.shipping.contract import Shipping
 from craton import (
     Application,
     Caller,
@@ -39,7 +41,7 @@ from craton.edge.rest import edge
 from craton.edge.server import serve_http
 from craton.run.process import Process
 from craton.testing.start import SECRET, Running, calling, start, user
-from tests.store.audit import audit, unrest
+from tests.store.audit import audit, settled, unrest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,10 +167,12 @@ class Person:
         carts = [await self.ask(self.shop.carts.add, sku, quantity) for sku in skus]
         return carts[-1]
 
-    async def buy(self, cart: Cart, card: str = "pm_card_visa", *, key: str | None = None) -> Order:
+    async def buy(
+        self, cart: Cart, card: str = "pm_card_visa", *, key: str | None = None, address: Address = ADDRESS
+    ) -> Order:
         """Check a cart out."""
         key = key or f"{self.caller.subject}/{next(self.keys)}"
-        return await self.under(key, self.shop.orders.checkout, cart.id, cart.version, card, EMAIL, ADDRESS)
+        return await self.under(key, self.shop.orders.checkout, cart.id, cart.version, card, EMAIL, address)
 
     async def status_of(self, order: Order) -> str:
         """How far an order has come by now."""
@@ -184,6 +188,7 @@ class Shop:
 
     def __init__(self, running: Running, bank: Bank, clock: MovableClock) -> None:
         self.running, self.bank, self.clock = running, bank, clock
+        self.mail = Path(running.options["environ"]["CRATON_NOTIFICATIONS_FOLDER"])
         self.tokens = Tokens(SECRET, running.application.name, clock=clock)
         self.admin = Person(self, ADMIN)
         self.edge = edge(running.door, self.tokens)
@@ -195,6 +200,7 @@ class Shop:
         outside, through the door."""
         self.catalog, self.inventory = to.get(Catalog), to.get(Inventory)
         self.carts, self.orders = to.get(Carts), to.get(Orders)
+        self.shipping, self.notifications = to.get(Shipping), to.get(Notifications)
 
     def customer(self) -> Person:
         """Somebody new, with an account."""
@@ -227,6 +233,10 @@ class Shop:
             return not await unrest(self.running) and not (webhooks and (await self.bank.control())["undelivered"])
 
         await until(rests)
+
+    async def settled(self) -> None:
+        """Return when nothing goes on any more inside the store."""
+        await settled(self.running)
 
     async def check(self, *, webhooks: bool = False) -> None:
         """Wait for quiet, and find no fault in the books."""

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from apps.store.carts.contract import ProductUnavailable
+from apps.store.carts.contract import CartChanged, ProductUnavailable
 from apps.store.catalog.contract import DEAREST, InvalidPrice
 from apps.store.money import Money
 from apps.store.orders.contract import Order, PriceChange, PriceChanged
@@ -66,9 +66,10 @@ async def test_what_is_no_longer_sold_is_not_bought(shop: Shop) -> None:
     mug, pot, ann = await shop.product(), await shop.product(), shop.customer()
     cart = await ann.fill(mug, pot)
     await shop.admin.ask(shop.catalog.discontinue, mug, 1)
-    with pytest.raises(PriceChanged) as changed:
+    with pytest.raises((PriceChanged, CartChanged)) as changed:
         await ann.buy(cart)
-    assert changed.value.lines == (PriceChange(mug, Money(1000), None),)
+    if isinstance(changed.value, PriceChanged):  # the carts had not heard of it yet
+        assert changed.value.lines == (PriceChange(mug, Money(1000), None),)
     with pytest.raises(ProductUnavailable):
         await ann.fill(mug)
     order = await ann.buy(await ann.ask(shop.carts.refresh))

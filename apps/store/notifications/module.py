@@ -20,8 +20,8 @@ from apps.store.orders.events import OrderCancelled, OrderPaid, OrderRefunded, O
 from craton import Clock, Database, Fault, Offload, Saga, command, effect
 
 log = logging.getLogger("store.notifications")
-FIRST, LONGEST = 2.0, 600.0
-"""Seconds until a message is sent again to a mail server that was away; they double each time."""
+LONGEST = 600.0
+"""Seconds until a message is sent again at most."""
 AT_ONCE = 2
 """Messages on their way at the same time: a mail server that hangs leaves threads for others."""
 m = messages.c
@@ -75,7 +75,7 @@ class Postman(Notifications):
 
     async def tell(self, notice: Notice) -> None:
         """Write a message down, and send it as soon as that is possible."""
-        saga, pause = self.saga, FIRST
+        saga, pause = self.saga, self.settings.pause
         await saga.step(self.write, notice)
         try:
             while not await saga.step(self.send, notice):
