@@ -186,12 +186,12 @@ async def test_many_events_and_waits_at_once_on_postgresql_meet(postgresql: str)
 
         following = [asyncio.create_task(follow(n)) for n in range(20)]
         saga = tables_of("dispatch").saga
-        begun: set[str] = set()
-        while len(begun) < 20:  # each arrives as soon as its saga has begun, be it waiting yet or not
-            rows = await host(two, "dispatch").store.read("dispatch", select(saga.c.id))
-            new = {n for n in range(20) if saga_id(f"{n}") in set(rows.scalars())} - {int(n) for n in begun}
+        begun: set[int] = set()
+        while len(begun) < 20:  # each event comes as soon as its saga has begun, be it waiting yet or not
+            there = set((await host(two, "dispatch").store.read("dispatch", select(saga.c.id))).scalars())
+            new = {n for n in range(20) if saga_id(f"{n}") in there} - begun
             await asyncio.gather(*(bring(two, f"p{n}", f"place {n}") for n in new))
-            begun |= {str(n) for n in new}
+            begun |= new
         assert await asyncio.gather(*following) == [(f"place {n}",) for n in range(20)]
 
 
