@@ -18,8 +18,6 @@ from craton.messages.transport import LATER, TAKEN, Message, Verdict
 
 BUDGET = 10.0
 """Seconds that one batch may take; what is left then is to be sent again."""
-RETENTION = 14 * 86400.0
-"""Seconds for which it is known what has been applied, and what was sent is kept."""
 
 
 class Receiver:
@@ -30,10 +28,12 @@ class Receiver:
     """
 
     def __init__(
-        self, store: Store, module: str, *, inbox: Inbox, subscribers: Sequence[Subscriber], letters: Letters
+        self, store: Store, module: str,
+        *, inbox: Inbox, subscribers: Sequence[Subscriber], letters: Letters, retention: float,
     ) -> None:
         self.store, self.module, self.inbox, self.letters = store, module, inbox, letters
-        self.subscribers, self.told = subscribers, Told(f"{module}: events could not be taken")
+        self.subscribers, self.retention = subscribers, retention
+        self.told = Told(f"{module}: events could not be taken")
         c = tables_of(module).cursor
         self.begin = store.insert(c).values(latest=1, letters=0).on_conflict_do_nothing(
             index_elements=["source", "stream"]
@@ -149,7 +149,7 @@ class Receiver:
         """Why a person must look before a message is applied; "" where nobody must."""
         if message.sequence > latest + 1:
             return f"events {latest + 1} to {message.sequence - 1} of {message.stream}, which come before it, are lost"
-        if message.sequence <= latest and await self.store.now() - message.created > RETENTION:
+        if message.sequence <= latest and await self.store.now() - message.created > self.retention:
             return "it is older than what the inbox remembers: it may have been applied"
         return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,6 +14,7 @@ from craton.calls.context import NOBODY, context
 from craton.calls.endpoint import Ask, Endpoint
 from craton.contract import Method, methods_of
 from craton.data.store import Store
+from craton.messages.cleaning import Cleaner
 from craton.messages.events import Events
 from craton.messages.letters import Letters
 from craton.messages.receiver import Receiver
@@ -48,9 +49,11 @@ class Post:
     """The relays and receivers of one process, by module. `destinations`: who hears of which type of event."""
 
     def __init__(
-        self, destinations: dict[str, tuple[str, ...]], *, transport: Transport, owner: str, ids: Ids
+        self, destinations: Mapping[str, tuple[str, ...]],
+        *, transport: Transport, owner: str, ids: Ids, retention: float,
     ) -> None:
         self.destinations, self.transport, self.owner, self.ids = destinations, transport, owner, ids
+        self.retention, self.cleaners = retention, list[Cleaner]()
         self.relays: dict[str, Relay] = {}
         self.receivers: dict[str, Receiver] = {}
 
@@ -65,12 +68,13 @@ class Post:
 
     def receive(self, hosted: Hosted) -> Endpoint | None:
         """The endpoint that takes events for a module; None where it does not subscribe."""
+        self.cleaners.append(Cleaner(hosted.store, hosted.module, retention=self.retention))
         subscribers = subscribers_of(hosted)
         if not subscribers:
             return None
         what: dict[str, Any] = dict(inbox=hosted.inbox, subscribers=subscribers)
         letters = Letters(hosted.store, hosted.module, **what)
-        receiver = Receiver(hosted.store, hosted.module, **what, letters=letters)
+        receiver = Receiver(hosted.store, hosted.module, **what, letters=letters, retention=self.retention)
         self.receivers[hosted.module] = receiver
 
         async def ask(arguments: Any, *, key: str | None = None, undoes: str | None = None) -> tuple[Verdict, ...]:
@@ -80,6 +84,8 @@ class Post:
 
     def open(self, stack: AsyncExitStack) -> None:
         """Start what runs by itself; it stops first."""
+        for cleaner in self.cleaners:
+            run(cleaner.tend(), stack)
         for receiver in self.receivers.values():
             run(receiver.letters.tend(), stack)
         for relay in self.relays.values():

@@ -25,6 +25,7 @@ from craton.contract import Method, is_contract
 from craton.data.database import Database
 from craton.data.store import open_store
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
+from craton.messages.cleaning import retention_of
 from craton.messages.events import Events
 from craton.messages.streams import Streams
 from craton.module import Module
@@ -108,7 +109,10 @@ class Process:
         self.offload = Offload()
         stack.push_async_callback(self.offload.close)
         owner = self.ids.new(self.name)
-        self.post = Post(self.application.destinations(), transport=Direct(self.reach), owner=owner, ids=self.ids)
+        self.post = Post(
+            self.application.destinations(), transport=Direct(self.reach), owner=owner, ids=self.ids,
+            retention=retention_of(self.environ),
+        )
         for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
             await self.host(module, implementation, owner, stack)
         for effect in (effect for hosted in self.hosted.values() for effect in hosted.settle.effects.values()):
