@@ -176,7 +176,7 @@ def test_people_read_the_weightiest_first_with_places_and_how_each_line_is_known
     told = text(between(MONOLITH, APART, {("desk.price", "stock.one"): 2.0})).splitlines()
     assert told[:2] == [
         "town: from monolith to apart",
-        "processes 1 -> 6, databases 1 -> 5, connections 0 -> 9 (declared; a gateway counts)",
+        "processes 1 -> 6 with the gateway, databases 1 -> 5, connections 0 -> 9 (declared)",
     ]
     heads = [line.partition(" ")[0] for line in told if line and not line.startswith(" ") and line[0].isupper()]
     assert heads == ["Sagas", "Reads", "Loops", "Calls", "Events", "Databases.", "Not"]

@@ -54,9 +54,12 @@ def section(change: Change) -> str:
 
 def counts(difference: Difference) -> Iterator[str]:
     """What is counted, in one line."""
-    found = [f"{c.asking} {c.before} -> {c.after}" for c in difference.changes if c.effect == "count"]
+    found = [
+        f"{c.asking} {c.before} -> {c.after}{' with the gateway' if c.asking == 'processes' else ''}"
+        for c in difference.changes if c.effect == "count"
+    ]
     if found:
-        yield from textwrap.wrap(f"{', '.join(found)} (declared; a gateway counts)", WIDTH, break_on_hyphens=False)
+        yield from textwrap.wrap(f"{', '.join(found)} (declared)", WIDTH, break_on_hyphens=False)
 
 
 def table(rows: Sequence[Row]) -> list[str]:
