@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,7 +20,7 @@ from craton.messages.letters import Letters
 from craton.messages.receiver import Receiver
 from craton.messages.relay import LONGEST, Relay
 from craton.messages.subscriber import Subscriber, handler
-from craton.messages.transport import Message, Transport, Verdict
+from craton.messages.transport import LATER, Broker, Message, Transport, Verdict
 from craton.run.hosting import Hosted
 from craton.sources import Ids
 
@@ -45,14 +45,26 @@ class Direct:
             return verdicts
 
 
+class Apart:
+    """The transport where there is a broker: directly to the modules that are hosted here, by the broker to others."""
+
+    def __init__(self, direct: Transport, broker: Broker, here: Collection[str]) -> None:
+        self.direct, self.broker, self.here = direct, broker, here
+
+    async def send(self, destination: str, batch: Sequence[Message]) -> Sequence[Verdict]:
+        """Bring messages to a module."""
+        return await (self.direct if destination in self.here else self.broker).send(destination, batch)
+
+
 class Post:
     """The relays and receivers of one process, by module. `destinations`: who hears of which type of event."""
 
     def __init__(
         self, destinations: Mapping[str, tuple[str, ...]],
-        *, transport: Transport, owner: str, ids: Ids, retention: float,
+        *, transport: Transport, broker: Broker | None, owner: str, ids: Ids, retention: float,
     ) -> None:
-        self.destinations, self.transport, self.owner, self.ids = destinations, transport, owner, ids
+        self.destinations, self.owner, self.ids = destinations, owner, ids
+        self.transport, self.broker = transport, broker
         self.retention, self.cleaners = retention, list[Cleaner]()
         self.relays: dict[str, Relay] = {}
         self.receivers: dict[str, Receiver] = {}
@@ -82,6 +94,10 @@ class Post:
 
         return Endpoint(hosted.module, EVENTS, ask)
 
+    def letters(self, module: str) -> Letters | None:
+        """The letters of a module that subscribes."""
+        return self.receivers[module].letters if module in self.receivers else None
+
     def open(self, stack: AsyncExitStack) -> None:
         """Start what runs by itself; it stops first."""
         for cleaner in self.cleaners:
@@ -91,6 +107,16 @@ class Post:
         for relay in self.relays.values():
             stack.push_async_callback(relay.close)
             run(relay.run(), stack)
+        for module in self.relays.keys() | self.receivers.keys() if self.broker else ():
+            run(self.consume(module), stack)
+
+    async def consume(self, module: str) -> None:
+        """Take what the broker keeps for a module, for ever."""
+        assert self.broker is not None
+        receiver, relay = self.receivers.get(module), self.relays.get(module)
+        await self.broker.consume(
+            module, receiver.receive if receiver else refuse, relay.send_again if relay else nothing_to_send
+        )
 
 
 def run(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
@@ -106,6 +132,15 @@ def run(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
 
 def nobody() -> None:
     """Who is told of events that nobody hears of."""
+
+
+async def refuse(batch: Sequence[Message]) -> Sequence[Verdict]:
+    """What a module answers that does not subscribe any more: the broker keeps it, for code that does."""
+    return [LATER] * len(batch)
+
+
+async def nothing_to_send(destination: str, stream: str, first: int) -> None:
+    """What a module sends again that publishes nothing."""
 
 
 def subscribers_of(hosted: Hosted) -> list[Subscriber]:

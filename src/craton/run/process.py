@@ -25,12 +25,16 @@ from craton.contract import Method, is_contract
 from craton.data.database import Database
 from craton.data.store import open_store
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
+from craton.messages.brokers import broker_at
 from craton.messages.cleaning import retention_of
 from craton.messages.events import Events
 from craton.messages.streams import Streams
+from craton.messages.transport import Broker
+from craton.messages.transport import Broker, Transport
 from craton.module import Module
 from craton.run.hosting import STATUS, Hosted
-from craton.run.post import EVENTS, Direct, Post
+from craton.run.operator import offered
+from craton.run.post import EVENTS, Apart, Direct, Post
 from craton.sagas.saga import Saga
 from craton.sagas.sagas import SagaStatus
 from craton.settings import Settings, settings_of
@@ -64,21 +68,23 @@ class Process:
 
     `links` gives the link to a service by name; its own name is asked for only with `local=False`, which sends the
     calls between co-located modules over a link, too. `environ` holds the modules' settings. `observer` is told of all
-    calls, and closed at the end; without one nothing is wrapped.
+    calls, and closed at the end; without one nothing is wrapped. `broker`: the URL of what carries events to other
+    services; without one they go straight.
     """
 
     def __init__(
         self, application: Application, topology: Topology, name: str,
         *, database: str | None, secret: bytes, links: Callable[[str], Link], environ: Mapping[str, str],
         clock: Clock | None = None, ids: Ids | None = None, local: bool = True, observer: Observer | None = None,
+        broker: str | None = None,
     ) -> None:
-        self.observer = observer
+        self.observer, self.broker = observer, broker
         self.application, self.topology, self.name = application, topology, name
         self.service = topology.service(name)
         self.database, self.secret, self.environ, self.local = database, secret, environ, local
         self.clock, self.ids = clock or SystemClock(), ids or SystemIds()
         self.find_link, self.links, self.budgets = links, dict[str, Link](), dict[str, Budget]()
-        self.signer = Signer(secret)
+        self.signer, self.broker = Signer(secret), broker
         self.hosted: dict[str, Hosted] = {}
         self.streams: dict[str, Streams] = {}
         self.stubs: dict[str, Any] = {}
@@ -109,10 +115,7 @@ class Process:
         self.offload = Offload()
         stack.push_async_callback(self.offload.close)
         owner = self.ids.new(self.name)
-        self.post = Post(
-            self.application.destinations(), transport=Direct(self.reach), owner=owner, ids=self.ids,
-            retention=retention_of(self.environ),
-        )
+        self.post = await self.open_post(owner, stack)
         for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
             await self.host(module, implementation, owner, stack)
         for effect in (effect for hosted in self.hosted.values() for effect in hosted.settle.effects.values()):
@@ -125,6 +128,29 @@ class Process:
         for projected in (p for streams in self.streams.values() for p in streams.projections if not p.inline):
             stack.push_async_callback(stop, asyncio.get_running_loop().create_task(projected.tend()))
         self.post.open(stack)
+
+    async def open_post(self, owner: str, stack: AsyncExitStack) -> Post:
+        """What events travel by."""
+        transport: Transport = Direct(self.reach)
+        broker: Broker | None = None
+        if self.broker is not None:
+            from craton.messages.brokers.rabbitmq import RabbitMQ
+
+            broker = await stack.enter_async_context(
+                RabbitMQ(self.broker, self.application.name, service=self.name, clock=self.clock, ids=self.ids)
+            )
+            transport = Apart(transport, broker, self.service.modules)
+        return Post(
+            self.application.destinations(), transport=transport, broker=broker, owner=owner, ids=self.ids,
+            retention=retention_of(self.environ), broker=await self.open_broker(stack),
+        )
+
+    async def open_broker(self, stack: AsyncExitStack) -> Broker | None:
+        """What carries events to other services, where there are any."""
+        if self.broker is None or len(self.topology.services) == 1:
+            return None
+        opened = broker_at(self.broker, self.application, service=self.name, clock=self.clock, ids=self.ids)
+        return await stack.enter_async_context(opened)
 
     async def close_links(self) -> None:
         """The links that were opened."""
@@ -160,7 +186,9 @@ class Process:
             endpoint=partial(self.endpoint, module.name), clock=self.clock, ids=self.ids, owner=owner,
         )
         self.hosted[module.name] = hosted
-        for endpoint in (*hosted.endpoints.values(), hosted.status(), self.post.receive(hosted)):
+        received = self.post.receive(hosted)
+        mine = (*hosted.endpoints.values(), hosted.status(), *offered(hosted, self.post.letters(module.name)))
+        for endpoint in (*mine, received):
             if endpoint is not None and not endpoint.method.on:
                 self.endpoints[endpoint.name] = endpoint
 

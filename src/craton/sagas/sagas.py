@@ -155,6 +155,12 @@ class Sagas:
         if mine:
             await transact(self.store, self.module, lambda unit: self.journal.renew(unit, mine))
 
+    async def retry(self, id: str) -> bool:
+        """Put a parked saga back on its way; it is taken up soon. False where it is not parked."""
+        found = await transact(self.store, self.module, lambda unit: self.journal.retry(unit, id))
+        self.wake()
+        return found
+
     async def close(self) -> None:
         """Stop what runs here; what is stored goes on at the next start."""
         tasks = [ongoing.task for ongoing in self.ongoing.values()]

@@ -16,6 +16,7 @@ from craton.calls.link import Link
 from craton.calls.links.wire import WireLink
 from craton.data.migrations import migrate
 from craton.errors import DeclarationError
+from craton.run.operating import Operator
 from craton.run.process import Process
 from craton.sources import Clock, Ids
 from craton.topology import Topology, load_topologies, topology_file
@@ -46,6 +47,11 @@ class Running:
         """Where calls from outside come in."""
         return self.processes["gateway"]
 
+    @property
+    def operator(self) -> Operator:
+        """What a person may ask of the running services: as `craton sagas` and `craton letters` do."""
+        return Operator(self.door)
+
     async def open(self, name: str) -> Process:
         """Start one service."""
         process = Process(
@@ -73,7 +79,7 @@ class Running:
 async def start(
     application: Application, *, topology: str | Topology = "monolith", link: Literal["local", "wire", "rpc"] = "local",
     database: str | None = None, data: Path | None = None, environ: Mapping[str, str] | None = None,
-    clock: Clock | None = None, ids: Ids | None = None,
+    clock: Clock | None = None, ids: Ids | None = None, broker: str | None = None,
 ) -> AsyncIterator[Running]:
     """Run an application in this process: `async with start(app, topology="microservices", link="wire") as running`.
 
@@ -82,13 +88,15 @@ async def start(
     goes through the codec, and every call that may be retried is made twice, to find what is not idempotent. With
     link="rpc", the services are real processes (see `Processes`), and the topology must be one of the file. `database`
     is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary
-    directory.
+    directory. `broker`: the URL of a RabbitMQ server.
     """
     if link == "rpc":
         from craton.testing.processes import start_processes
 
         name = topology if isinstance(topology, str) else topology.name
-        async with start_processes(package_of(application), topology=name, database=database, data=data) as processes:
+        async with start_processes(
+            package_of(application), topology=name, database=database, data=data, broker=broker,
+        ) as processes:
             yield processes
         return
     found = topology if isinstance(topology, Topology) else topology_named(application, topology)
@@ -96,7 +104,7 @@ async def start(
         databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in found.services}
         for service in found.services:
             await migrate(databases[service.name], [application.module(m) for m in service.modules])
-        options = dict(environ=environ or {}, clock=clock, ids=ids)
+        options = dict(environ=environ or {}, clock=clock, ids=ids, broker=broker)
         running = Running(application, found, link=link, databases=databases, **options)
         try:
             for name in [*(s.name for s in found.services), "gateway"]:

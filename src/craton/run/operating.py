@@ -1,0 +1,93 @@
+"""Asking running services what is left lying: `craton sagas`, `craton letters`, `craton lag`, and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from craton.calls.context import context
+from craton.contract import Method
+from craton.errors import CallError, NotRun
+from craton.messages.letters import Letter
+from craton.run.operator import (
+    DISCARD_LETTER,
+    LAG,
+    LETTER,
+    LETTERS,
+    OPERATOR,
+    RETRY_LETTER,
+    RETRY_SAGA,
+    SAGA,
+    SAGAS,
+    LagLine,
+    SagaLine,
+    SagaShown,
+)
+from craton.run.process import Process
+
+TIME = 10.0
+"""Seconds within which a service must answer."""
+AWAY = object()
+
+
+class Operator:
+    """Asks running services, through a process of their topology that hosts nothing. `away` tells which modules did
+    not answer the latest question, and why."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.modules = [module.name for module in process.application.modules]
+        self.away: dict[str, str] = {}
+
+    async def sagas(self, *, state: str = "") -> tuple[SagaLine, ...]:
+        """The sagas in a state; with "", all that have not ended."""
+        found = await self.ask_all(SAGAS, state=state)
+        return tuple(line for lines in found for line in lines)
+
+    async def saga(self, id: str) -> SagaShown | None:
+        """One saga; None where none of the modules that answer knows it."""
+        return next((shown for shown in await self.ask_all(SAGA, id=id) if shown is not None), None)
+
+    async def retry_saga(self, id: str) -> bool:
+        """Put a parked saga back on its way. False where it is not parked."""
+        return any(await self.ask_all(RETRY_SAGA, id=id))
+
+    async def letters(self) -> tuple[Letter, ...]:
+        """The events that handlers could not apply."""
+        return tuple(letter for letters in await self.ask_all(LETTERS) for letter in letters)
+
+    async def letter(self, id: str) -> Letter | None:
+        """One of them."""
+        return next((letter for letter in await self.ask_all(LETTER, id=id) if letter is not None), None)
+
+    async def retry_letter(self, id: str) -> bool:
+        """Try one again now. False where there is none, or it waits behind another."""
+        return any(await self.ask_all(RETRY_LETTER, id=id))
+
+    async def discard_letter(self, id: str) -> bool:
+        """Never apply one. False where there is none."""
+        return any(await self.ask_all(DISCARD_LETTER, id=id))
+
+    async def lag(self) -> tuple[LagLine, ...]:
+        """The events that are stored and not confirmed yet."""
+        return tuple(line for lines in await self.ask_all(LAG) for line in lines)
+
+    async def ask_all(self, method: Method, **arguments: Any) -> list[Any]:
+        """The answers of all modules that answer; NotRun where none does."""
+        self.away.clear()
+        answers = await asyncio.gather(*(self.ask(module, method, arguments) for module in self.modules))
+        if len(self.away) == len(self.modules):
+            raise NotRun(f"no service answers: {next(iter(self.away.values()))}")
+        return [answer for answer in answers if answer is not AWAY]
+
+    async def ask(self, module: str, method: Method, arguments: dict[str, Any]) -> Any:
+        """One module's answer; AWAY where it does not answer."""
+        name = f"{module}.{method.name}"
+        hosted = self.process.endpoints.get(name)
+        ask = hosted.ask if hosted else self.process.remote(name, method).ask
+        with context(caller=OPERATOR, deadline=asyncio.get_running_loop().time() + TIME, unit=None, run=None):
+            try:
+                return await ask(method.arguments(**arguments))
+            except CallError as error:
+                self.away[module] = str(error)
+                return AWAY

@@ -1,0 +1,182 @@
+"""What a person may ask of running services: which sagas and letters are left lying, how far events are behind."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, select
+
+from craton.calls import codec
+from craton.calls.context import CONTEXT, Caller, context
+from craton.calls.endpoint import Endpoint
+from craton.contract import Method
+from craton.data.tables import tables_of
+from craton.errors import CallError, NotAllowed
+from craton.messages.letters import Letter, Letters
+from craton.run.hosting import Hosted
+from craton.sagas.journal import ENDED, Entry
+from craton.values import Value
+
+OPERATOR = Caller("operator:craton")
+"""Who asks. A service believes it only where it is signed with the secret that all services share."""
+MOST = 1000
+"""Sagas of one module that are listed."""
+
+
+class SagaLine(Value):
+    """One saga. Times are seconds since 1970; `due` and `awaits` say what a waiting one waits for, `error` why it is
+    parked, or why nobody here takes it up."""
+
+    id: str
+    method: str
+    state: str
+    version: int
+    attempts: int
+    created: float
+    updated: float
+    due: float | None
+    awaits: str | None
+    error: str | None
+
+
+class StepLine(Value):
+    """One step: its method, its arguments without secrets, its status, and what went wrong."""
+
+    step: int
+    method: str
+    arguments: dict[str, Any]
+    status: str
+    error: str | None
+    undo: str | None
+
+
+class SagaShown(Value):
+    """One saga with its arguments and steps."""
+
+    saga: SagaLine
+    arguments: dict[str, Any]
+    steps: tuple[StepLine, ...]
+
+
+class LagLine(Value):
+    """The events of a module that one destination has not confirmed: how many, and the age of the oldest in seconds."""
+
+    module: str
+    destination: str
+    stored: int
+    oldest: float
+
+
+def operation(name: str, result: Any, **arguments: Any) -> Method:
+    """What a module answers an operator."""
+    fields = list(arguments.items())
+    return Method(f"${name}", "query", msgspec.defstruct(f"Operator_{name}", fields, frozen=True, kw_only=True), result)
+
+
+SAGAS = operation("list-sagas", tuple[SagaLine, ...], state=str)
+SAGA = operation("show-saga", SagaShown | None, id=str)
+RETRY_SAGA = operation("retry-saga", bool, id=str)
+LETTERS = operation("list-letters", tuple[Letter, ...])
+LETTER = operation("show-letter", Letter | None, id=str)
+RETRY_LETTER = operation("retry-letter", bool, id=str)
+DISCARD_LETTER = operation("discard-letter", bool, id=str)
+LAG = operation("lag", tuple[LagLine, ...])
+
+
+def offered(hosted: Hosted, letters: Letters | None) -> Iterator[Endpoint]:
+    """The endpoints of one module."""
+    desk = Desk(hosted)
+    yield guarded(hosted, SAGAS, desk.sagas)
+    yield guarded(hosted, SAGA, desk.saga)
+    yield guarded(hosted, RETRY_SAGA, desk.retry)
+    yield guarded(hosted, LETTERS, letters.list if letters else nothing(()))
+    yield guarded(hosted, LETTER, letters.show if letters else nothing(None))
+    yield guarded(hosted, RETRY_LETTER, letters.retry if letters else nothing(False))
+    yield guarded(hosted, DISCARD_LETTER, letters.discard if letters else nothing(False))
+    yield guarded(hosted, LAG, desk.lag)
+
+
+def nothing(answer: Any) -> Callable[..., Awaitable[Any]]:
+    """What a module answers that has no letters."""
+
+    async def answered(id: str = "") -> Any:
+        return answer
+
+    return answered
+
+
+def guarded(hosted: Hosted, method: Method, body: Callable[..., Awaitable[Any]]) -> Endpoint:
+    """An endpoint that answers the operator alone."""
+
+    async def ask(arguments: Any, *, key: str | None = None, undoes: str | None = None) -> Any:
+        if CONTEXT.get().caller != OPERATOR:
+            raise NotAllowed(f"{hosted.module}.{method.name} answers operators alone: use `craton sagas` and its like.")
+        with context(kind="command", key=None, given=None, inner=None, unit=None, run=None):
+            return await body(**msgspec.structs.asdict(arguments))
+
+    return Endpoint(hosted.module, method, ask)
+
+
+class Desk:
+    """What the sagas and the outbox of one module tell an operator."""
+
+    def __init__(self, hosted: Hosted) -> None:
+        self.hosted, self.home = hosted, hosted.sagas
+
+    async def sagas(self, state: str) -> tuple[SagaLine, ...]:
+        """Those in a state; with "" all that have not ended, the oldest first."""
+        s = self.home.journal.saga
+        which = s.c.state == state if state else s.c.state.not_in(ENDED)
+        names = SagaLine.__struct_fields__
+        query = select(*(s.c[name] for name in names)).where(which).order_by(s.c.created).limit(MOST)
+        rows = (await self.home.store.read(self.home.module, query)).mappings()
+        return tuple(SagaLine(**{**row, "error": row["error"] or self.left_alone(row)}) for row in rows)
+
+    def left_alone(self, row: Any) -> str | None:
+        """Why nobody here takes a saga up."""
+        ours = self.home.journal.versions.get(row["method"])
+        if row["state"] in ENDED or (ours is not None and row["version"] <= ours):
+            return None
+        return f"it needs version {row['version']} of the code, and this is {ours}" if ours else "its code is not here"
+
+    async def saga(self, id: str) -> SagaShown | None:
+        """One saga with its steps."""
+        record, s = await self.home.journal.read(id), self.home.journal.saga
+        if record is None:
+            return None
+        names = SagaLine.__struct_fields__
+        query = select(*(s.c[name] for name in names)).where(s.c.id == id)
+        row = (await self.home.store.read(self.home.module, query)).mappings().one()
+        line = SagaLine(**{**row, "error": row["error"] or self.left_alone(row)})
+        steps = tuple(self.step(step, record.entries[step]) for step in sorted(record.entries))
+        return SagaShown(line, self.arguments(record.call.name, record.call.arguments), steps)
+
+    def step(self, step: int, entry: Entry) -> StepLine:
+        """One step."""
+        error = entry.type if entry.status in ("asked", "fault", "failed") else None
+        arguments = self.arguments(entry.method, entry.arguments)
+        return StepLine(step, entry.method, arguments, entry.status, error, entry.undo)
+
+    def arguments(self, name: str, body: bytes) -> dict[str, Any]:
+        """Arguments in plain types, without secrets; none of code that is not here any more."""
+        try:
+            return codec.shown_arguments(self.home.endpoint(name).method, body) if "." in name else {}
+        except (KeyError, CallError):
+            return {}
+
+    async def retry(self, id: str) -> bool:
+        """Put a parked saga back on its way. False where there is none."""
+        return await self.home.retry(id)
+
+    async def lag(self) -> tuple[LagLine, ...]:
+        """The events that are not confirmed, by destination."""
+        store, module, t = self.home.store, self.home.module, tables_of(self.home.module).outbox
+        query = select(t.c.pending, func.count(), store.moment - func.min(t.c.created)).where(t.c.status == "stored")
+        counts: dict[str, tuple[int, float]] = {}
+        for pending, count, age in (await store.read(module, query.group_by(t.c.pending))).all():
+            for name in pending.split(","):
+                stored, oldest = counts.get(name, (0, 0.0))
+                counts[name] = (stored + count, max(oldest, age))
+        return tuple(LagLine(module, name, *counts[name]) for name in sorted(counts))
