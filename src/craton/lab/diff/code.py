@@ -43,7 +43,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """That a method publishes an event."""
+    """That a method makes an event, to publish it."""
 
     asking: str
     event: type[Event]
@@ -205,7 +205,7 @@ class Scan(ast.NodeVisitor):
         elif isinstance(called, ast.Attribute) and self.is_self(called):
             self.follow(called.attr)
         else:
-            self.publication(called, first)
+            self.publication(node)
             self.pause(called)
             self.visit(called)
         with self.within(**({"gather": self.place(node)} if named(called, "gather") else {})):
@@ -217,13 +217,12 @@ class Scan(ast.NodeVisitor):
         if isinstance(called, ast.Attribute) and waits and self.module_of(called.value) is Saga:
             self.use(f"{self.reading.module}.{called.attr}", called, "pause")
 
-    def publication(self, called: ast.expr, first: ast.expr | None) -> None:
-        """Note `publish(OrderPlaced(...))`."""
-        if named(called, "publish") and isinstance(first, ast.Call):
-            function: Any = inspect.unwrap(getattr(self.reading.implementation, self.name))
-            event = function.__globals__.get(first.func.id) if isinstance(first.func, ast.Name) else None
-            if isinstance(event, type) and issubclass(event, Event):
-                self.reading.publications.append(Publication(self.around.asking, event, self.place(first)))
+    def publication(self, node: ast.Call) -> None:
+        """Note where an event is made: `publish(OrderPlaced(...))`, or what a stream is to hold."""
+        function: Any = inspect.unwrap(getattr(self.reading.implementation, self.name))
+        event = function.__globals__.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if isinstance(event, type) and issubclass(event, Event):
+            self.reading.publications.append(Publication(self.around.asking, event, self.place(node)))
 
     def follow(self, helper: str) -> None:
         """Go through a method that is called on `self`, once on each way."""

@@ -111,12 +111,13 @@ def loops(changes: Sequence[Change]) -> Iterator[Row]:
 
 
 def calls(changes: Sequence[Change]) -> Iterator[Row]:
-    """The calls of one method, of which the same is known, in one line."""
-    groups: dict[tuple[str, str], list[Change]] = {}
+    """The calls of one method in one file, of which the same is known, in one line."""
+    groups: dict[tuple[str, str, str], list[Change]] = {}
     for change in changes:
-        groups.setdefault((change.asked[0], known(change)), []).append(change)
-    for (asked, source), those in groups.items():
-        yield f"{names(those)} -> {asked}", those[0].kind or "need", places(those), source
+        groups.setdefault((change.asked[0], known(change), change.file), []).append(change)
+    for (asked, source, file), those in groups.items():
+        lines = ",".join(dict.fromkeys(str(change.line) for change in those))
+        yield f"{names(those)} -> {asked}", those[0].kind or "need", f"{file}:{lines}" if file else "", source
 
 
 def events(changes: Sequence[Change]) -> Iterator[Row]:
@@ -153,14 +154,6 @@ def names(changes: Sequence[Change]) -> str:
 def place(change: Change) -> str:
     """Where it stands in the code."""
     return f"{change.file}:{change.line}" if change.file else ""
-
-
-def places(changes: Sequence[Change]) -> str:
-    """Where they stand, with each file once."""
-    lines: dict[str, dict[str, None]] = {}
-    for change in changes:
-        lines.setdefault(change.file, {})[str(change.line)] = None
-    return ", ".join(f"{file}:{','.join(numbers)}" for file, numbers in lines.items() if file)
 
 
 def known(change: Change) -> str:
