@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import httpx
@@ -267,14 +268,14 @@ def environ_of(provider: str, mail: Path) -> dict[str, str]:
 @asynccontextmanager
 async def open_shop(
     structure: Structure, *, provider: str, data: Path, database: str | None = None, application: Application = store,
-    clock: MovableClock | None = None,
+    clock: MovableClock | None = None, settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Shop]:
-    """Run the store, served over HTTP for the provider's webhooks."""
+    """Run the store, served over HTTP for the provider's webhooks; with more settings than all tests have."""
     clock = clock or MovableClock()
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(start(
             application, topology=structure.topology, link=structure.link, database=database, data=data, clock=clock,
-            environ=environ_of(provider, data / "mail"),
+            environ={**environ_of(provider, data / "mail"), **settings},
         ))
         bank = Bank(provider)
         stack.push_async_callback(bank.http.aclose)

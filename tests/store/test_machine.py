@@ -184,6 +184,6 @@ def machine(request: pytest.FixtureRequest) -> Iterator[type[Machine]]:
 @pytest.mark.timeout(3600)
 def test_some_order_explains_what_people_were_answered_when_they_asked_at_once(machine: type[Machine]) -> None:
     run_state_machine_as_test(machine, settings=settings(
-        max_examples=WALKS, stateful_step_count=STEPS, deadline=None, suppress_health_check=[*HealthCheck.__members__.values()],
-        report_multiple_bugs=False, print_blob=True, phases=PHASES,
+        max_examples=WALKS, stateful_step_count=STEPS, deadline=None, report_multiple_bugs=False, print_blob=True,
+        suppress_health_check=[*HealthCheck.__members__.values()], phases=PHASES,
     ))
