@@ -257,10 +257,28 @@ def events_are_told_once(case: Case) -> Iterator[str]:
             yield f"{name} of {key} was stored {count} times"
 
 
+def takings_are_what_orders_say(case: Case) -> Iterator[str]:
+    """Each event is in the daily takings once, as soon as they know of all."""
+    books, order = case.books, ("xid", "position")
+    stored = [tuple(row[c] for c in order) for row in books["orders_outbox"] if row["place"] is not None]
+    known = [tuple(row[c] for c in order) for row in books["orders_projection"] if row["name"] == "takings"]
+    if known < [max(stored, default=())]:
+        return  # they are brought up to date in a moment
+    paid, was_paid = books.by_order("orders_orders"), books.once_paid()
+    wanted = (
+        len(was_paid), sum(row["total"] for id in was_paid for row in paid[id]),
+        sum(row["refunded"] for row in books["orders_orders"]),
+    )
+    found = tuple(sum(row[c] for row in books["orders_takings"]) for c in ("orders", "taken", "given_back"))
+    if found != wanted:
+        yield f"(orders, taken, given back) are {wanted}, and the daily takings have {found}"
+
+
 RULES: tuple[Rule, ...] = (
     sagas_have_ended, orders_are_terminal, carts_follow_their_orders, a_cart_is_bought_once, the_provider_agrees,
     the_ledger_takes_once, our_payments_are_the_providers, customers_paid_what_they_bought, stock_is_conserved,
     reservations_follow_their_orders, answers_are_true, the_api_says_what_the_books_say, events_are_told_once,
+    takings_are_what_orders_say,
 )
 
 

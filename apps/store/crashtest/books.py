@@ -17,7 +17,7 @@ from craton.testing.processes import Processes
 
 Row = dict[str, Any]
 TABLES = {
-    "orders": ("orders", "lines", "history"),
+    "orders": ("projection", "takings", "orders", "lines", "history"),  # how far the takings are is read before them
     "payments": ("payments", "refunds"),
     "inventory": ("stock", "reservations", "lines", "movements"),
     "carts": ("carts", "lines"),
