@@ -123,6 +123,8 @@ class Packer(Parcels):
         return f"packed {parcel}"
 
     async def unpack(self, parcel: str) -> None:
+        if OUTSIDE.broken:
+            raise ZeroDivisionError("an undo that breaks")
         await self.db.execute(update(parcels).where(parcels.c.id == parcel).values(state="unpacked"))
         await self.events.publish(Packed(parcel, "unpacked"))
 
