@@ -20,8 +20,8 @@ def transactions(found: Comparison) -> Iterator[Change]:
     for name, steps in sagas(found).items():
         before, after = (written(found, steps, topology) for topology in (found.old, found.new))
         if before != after:
-            asked = tuple(dict.fromkeys(step.asked for step in steps))
-            yield found.placed(Change("transaction", name, asked, before, after, ("found",), kind="saga"), steps[0].at)
+            asked, at = tuple(dict.fromkeys(step.asked for step in steps)), steps[0].at
+            yield Change("transaction", name, asked, before, after, ("found",), "saga", at.file, at.line)
 
 
 def sagas(found: Comparison) -> dict[str, list[Use]]:
