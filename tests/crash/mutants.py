@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from craton.calls.context import CONTEXT, Context
+from sqlalchemy.exc import IntegrityError
+
+from craton.calls.context import CONTEXT, Context, context
 from craton.data.commands import Command
 from craton.data.effects import Effect
 from craton.data.inbox import DONE, Answer, Inbox, Keyed
 from craton.data.store import Unit, transact
 from craton.data.stores.sqlite_unit import SQLiteUnit
+from craton.messages import receiver
+from craton.messages.receiver import Receiver
+from craton.messages.relay import Relay
+from craton.messages.transport import TAKEN, Message, Verdict
 from craton.sagas.journal import Entry, Journal
 from craton.sagas.run import Run
 
-MUTANTS: dict[str, Callable[[], Any]] = {}
+Mutants = dict[str, Callable[[], Any]]
+MUTANTS: Mutants = {}
+"""Bugs of commands, effects and sagas."""
+OF_EVENTS: Mutants = {}
+"""Bugs of relay and receiver."""
 
 
-def mutant(name: str, kind: type, method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def mutant(
+    name: str, kind: Any, method: str, *, among: Mutants = MUTANTS
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Puts a function in a method's place while the bug is in."""
 
     def note(function: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS[name] = lambda: patch.object(kind, method, function)
+        among[name] = lambda: patch.object(kind, method, function)
         return function
 
     return note
@@ -152,3 +164,65 @@ async def answered_early(self: SQLiteUnit) -> None:
 @mutant("an abandoned saga is not picked up", Journal, "abandoned")
 async def not_picked_up(self: Journal, mine: set[str]) -> list[tuple[str, int]]:
     return []
+
+
+# ---------------------------------------------------------------------- events
+
+receive, send, turn, started = Receiver.receive, Relay.send, Relay.turn, set[Any]()
+
+
+@mutant("a message is confirmed before it is committed", Receiver, "receive", among=OF_EVENTS)
+async def confirmed_early(self: Receiver, batch: Sequence[Message]) -> list[Verdict]:
+    async def later() -> None:
+        await asyncio.sleep(0.01)
+        await receive(self, batch)
+
+    task = asyncio.get_running_loop().create_task(later())
+    started.add(task)
+    task.add_done_callback(started.discard)
+    return [TAKEN] * len(batch)
+
+
+@mutant("an event is marked as sent before it is confirmed", Relay, "send", among=OF_EVENTS)
+async def marked_early(self: Relay, lane: Any, rows: Sequence[Any]) -> None:
+    await self.write(lambda unit: unit.execute(self.module, self.mark, {"found": [row.position for row in rows]}))
+    await send(self, lane, rows)
+
+
+@mutant("events are found by their numbers instead of their status", Relay, "turn", among=OF_EVENTS)
+async def by_number(self: Relay) -> int:
+    held: Any = self
+    held.base = getattr(self, "base", self.scan)
+    self.scan = held.base.where(self.table.c.position > getattr(self, "last", 0))
+    rows = (await self.store.read(self.module, self.scan)).all()
+    held.last = max([getattr(self, "last", 0), *(row.position for row in rows)])
+    return await turn(self)
+
+
+@mutant("the inbox knows a message by its id alone", receiver, "key_of", among=OF_EVENTS)
+def id_alone(message: Message, subscriber: str) -> str:
+    return message.id
+
+
+@mutant("nobody remembers what was applied", Inbox, "once", among=OF_EVENTS)
+async def nothing_remembered(self: Inbox, unit: Unit, key: str, name: str) -> bool:
+    return True
+
+
+inbox_once = Inbox.once
+
+
+@mutant("the inbox row is inserted, and its error caught", Inbox, "once", among=OF_EVENTS)
+async def insert_and_catch(self: Inbox, unit: Unit, key: str, name: str) -> bool:
+    row = dict(key=key, method=name, fingerprint="", status="done", answer=None, type=None, created=0.0)
+    try:
+        await unit.execute(self.module, self.table.insert(), row)
+    except IntegrityError:
+        return False
+    return True
+
+
+@mutant("the inbox row is not in the handler's transaction", Inbox, "once", among=OF_EVENTS)
+async def noted_apart(self: Inbox, unit: Unit, key: str, name: str) -> bool:
+    with context(unit=None):
+        return await transact(self.store, self.module, lambda own: inbox_once(self, own, key, name))

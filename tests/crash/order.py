@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,7 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, Float, create_engine, literal_column
 
 from craton.application import implementations
 from craton.calls import retry
@@ -18,7 +19,7 @@ from craton.data.stores import sqlite, sqlite_connection
 from craton.run import process
 from tests.crash.points import OWNER
 
-SEED = 7
+SEED, EPOCH = 7, 1_700_000_000
 checked = cache(implementations)
 """The implementations of a service, looked for and checked once instead of at each start."""
 
@@ -55,10 +56,32 @@ def make_store(url: str, modules: tuple[str, ...], **options: Any) -> Any:
     return store
 
 
+connect = sqlite_connection.SQLiteConnection.__init__
+
+
+def make_connection(self: Any, *args: Any, **options: Any) -> None:
+    """A connection on which `virtual_now()` is the time of the loop."""
+    connect(self, *args, **options)
+    self.raw.create_function("virtual_now", 0, virtual_now)
+
+
+def virtual_now() -> float:
+    """What the database's clock says."""
+    return EPOCH + asyncio.get_running_loop().time()
+
+
+async def now(store: Any) -> float:
+    """The same, for who asks a store."""
+    return virtual_now()
+
+
 @contextmanager
 def orderly() -> Iterator[None]:
     """Runs within this `with` block depend on nothing but their plan."""
     with ExitStack() as stack:
+        stack.enter_context(patch.object(sqlite.SQLiteStore, "moment", literal_column("virtual_now()", Float)))
+        stack.enter_context(patch.object(sqlite.SQLiteStore, "now", now))
+        stack.enter_context(patch.object(sqlite_connection.SQLiteConnection, "__init__", make_connection))
         stack.enter_context(patch.object(retry.Backoff, "pause", pauses()))
         stack.enter_context(patch.object(sqlite, "BRISK", float("inf")))
         stack.enter_context(patch.object(sqlite_connection, "create_engine", make_engine))

@@ -13,6 +13,7 @@ from craton.calls.link import Handler, Reply, Request
 from craton.errors import NotRun, OutcomeUnknown
 from craton.run.process import Process
 from tests.crash.loop import Inline, Killed
+from tests.crash.order import EPOCH
 from tests.crash.points import OWNER
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class LoopClock:
     """The time of day by the loop's clock."""
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time(), UTC)
+        return datetime.fromtimestamp(EPOCH + asyncio.get_running_loop().time(), UTC)
 
 
 class Service:
