@@ -94,6 +94,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """`craton run apps.store --topology microservices`."""
     with_database(with_application(parser))
     parser.add_argument("--port", type=port, default=8000, help="of the API (8000)")
+    parser.add_argument("--broker", metavar="URL", help="amqp://...: events between services go over RabbitMQ")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add what modules ask each other, for craton diff")
 
 
@@ -147,7 +148,7 @@ def run(asked: argparse.Namespace) -> None:
 
     run(Options(
         package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
-        record=asked.record,
+        broker=asked.broker, record=asked.record,
     ))
 
 

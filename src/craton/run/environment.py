@@ -18,8 +18,8 @@ class Environment:
     """The settings of one process.
 
     `database` is a URL, `listen` where it answers other services (rpc), `http` the host and port of its edge, `peers`
-    the addresses of other services, `secret` what all services of one installation share, and `record` the file for the
-    traffic between modules, where it is recorded.
+    the addresses of the others, `secret` what all services of one installation share, `broker` the URL of the RabbitMQ
+    server by which events go, if any, and `record` the file for the traffic between modules, where it is recorded.
     """
 
     topology: str
@@ -29,6 +29,7 @@ class Environment:
     listen: str | None = None
     http: str | None = None
     peers: Peers = field(default_factory=dict)
+    broker: str | None = field(default=None, repr=False)  # it may hold a password
     record: str | None = None
 
     @classmethod
@@ -55,7 +56,7 @@ class Environment:
         found = {
             "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(), "PEERS": peers,
             "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http,
-            "RECORD": self.record,
+            "BROKER": self.broker, "RECORD": self.record,
         }
         return {f"CRATON_{name}": text for name, text in found.items() if text}
 
@@ -70,6 +71,13 @@ def database_of(url: str) -> str:
     """A URL of a database that can be opened; it is not repeated when it is wrong, since it may hold a password."""
     if not url.startswith(("sqlite:///", "postgresql://")):
         raise SettingsError("write sqlite:////folder/file.db or postgresql://user:password@host:port/name.")
+    return url
+
+
+def broker_of(url: str) -> str:
+    """A URL of a RabbitMQ server; it is not repeated when it is wrong, since it may hold a password."""
+    if not url.startswith(("amqp://", "amqps://")):
+        raise SettingsError("write amqp://user:password@host:5672/virtual-host for a broker, or amqps:// for TLS.")
     return url
 
 
@@ -98,7 +106,7 @@ def peers_of(text: str) -> Peers:
 
 READERS: Mapping[str, Callable[[str], Any]] = {
     "topology": str, "service": str, "secret": secret_of, "database": database_of, "listen": address_of,
-    "http": http_of, "peers": peers_of, "record": str,
+    "http": http_of, "peers": peers_of, "broker": broker_of, "record": str,
 }
 REQUIRED = {
     "topology": "the name of a topology, such as monolith",

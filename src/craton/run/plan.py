@@ -35,6 +35,7 @@ class Plan:
     sockets: Path
     database: str | None
     port: int
+    broker: str | None = None
     record: Path | None = None
 
     @property
@@ -98,7 +99,7 @@ class Plan:
             topology=self.topology.name, service=service.name, secret=self.folder.secret(),
             database=self.databases().get(service.name), peers=self.peers(service),
             http=f"{HOST}:{self.port}" if edge else None, record=str(self.record.resolve()) if self.record else None,
-            listen=None if service is GATEWAY else self.address(service, replica),
+            listen=None if service is GATEWAY else self.address(service, replica), broker=self.broker,
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
         command = [sys.executable, "-m", "craton", "serve", self.package, "--service", service.name]

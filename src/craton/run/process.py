@@ -29,7 +29,6 @@ from craton.messages.brokers import broker_at
 from craton.messages.cleaning import retention_of
 from craton.messages.events import Events
 from craton.messages.streams import Streams
-from craton.messages.transport import Broker
 from craton.messages.transport import Broker, Transport
 from craton.module import Module
 from craton.run.hosting import STATUS, Hosted
@@ -78,7 +77,7 @@ class Process:
         clock: Clock | None = None, ids: Ids | None = None, local: bool = True, observer: Observer | None = None,
         broker: str | None = None,
     ) -> None:
-        self.observer, self.broker = observer, broker
+        self.observer = observer
         self.application, self.topology, self.name = application, topology, name
         self.service = topology.service(name)
         self.database, self.secret, self.environ, self.local = database, secret, environ, local
@@ -133,24 +132,14 @@ class Process:
         """What events travel by."""
         transport: Transport = Direct(self.reach)
         broker: Broker | None = None
-        if self.broker is not None:
-            from craton.messages.brokers.rabbitmq import RabbitMQ
-
-            broker = await stack.enter_async_context(
-                RabbitMQ(self.broker, self.application.name, service=self.name, clock=self.clock, ids=self.ids)
-            )
+        if self.broker is not None and len(self.topology.services) > 1:
+            opened = broker_at(self.broker, self.application, service=self.name, clock=self.clock, ids=self.ids)
+            broker = await stack.enter_async_context(opened)
             transport = Apart(transport, broker, self.service.modules)
         return Post(
             self.application.destinations(), transport=transport, broker=broker, owner=owner, ids=self.ids,
-            retention=retention_of(self.environ), broker=await self.open_broker(stack),
+            retention=retention_of(self.environ),
         )
-
-    async def open_broker(self, stack: AsyncExitStack) -> Broker | None:
-        """What carries events to other services, where there are any."""
-        if self.broker is None or len(self.topology.services) == 1:
-            return None
-        opened = broker_at(self.broker, self.application, service=self.name, clock=self.clock, ids=self.ids)
-        return await stack.enter_async_context(opened)
 
     async def close_links(self) -> None:
         """The links that were opened."""
@@ -187,10 +176,15 @@ class Process:
         )
         self.hosted[module.name] = hosted
         received = self.post.receive(hosted)
-        mine = (*hosted.endpoints.values(), hosted.status(), *offered(hosted, self.post.letters(module.name)))
+        mine = (*hosted.endpoints.values(), hosted.status(), *self.offered(hosted))
         for endpoint in (*mine, received):
             if endpoint is not None and not endpoint.method.on:
                 self.endpoints[endpoint.name] = endpoint
+
+    def offered(self, hosted: Hosted) -> Iterable[Endpoint]:
+        """What a module answers an operator."""
+        streams = self.streams.get(hosted.module)
+        return offered(hosted, self.post.letters(hosted.module), streams.projections if streams else ())
 
     # ------------------------------------------------------------------ what implementations need
 

@@ -52,6 +52,7 @@ def log_to_stderr(service: str, package: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=form, datefmt="%H:%M:%S")
     for ours in ("craton", package.partition(".")[0]):
         logging.getLogger(ours).setLevel(logging.INFO)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs each attempt; Craton says once how it is
 
 
 async def until_stopped(
@@ -80,6 +81,7 @@ async def serve(
         process = await stack.enter_async_context(Process(
             application, topology, service.name,
             database=environment.database, secret=environment.secret, links=links, environ=environ,
+            broker=environment.broker,
             observer=observer,
         ))
         if environment.listen:

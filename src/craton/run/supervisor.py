@@ -14,6 +14,7 @@ from craton.application import implementations
 from craton.errors import SettingsError
 from craton.run.child import SUPERVISOR, Child, GivenUp, Program, Say, ending, next_line, start
 from craton.run.databases import engine_of, migrate_all
+from craton.run.environment import broker_of
 from craton.run.folder import Folder, Installation, free_port, is_free
 from craton.run.loading import load_application
 from craton.run.plan import Plan
@@ -27,13 +28,15 @@ REMINDER = 10.0  # seconds between lines that say what is still waited for
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What `craton run` was told. `database` is a PostgreSQL URL; without one, each service has a file in `data`.
-    `record` is a file, to which is added what modules asked each other."""
+    `broker` is the URL of a RabbitMQ server; without one, events go straight from service to service. `record`
+    is a file, to which is added what modules asked each other."""
 
     package: str
     topology: str = "monolith"
     port: int = 8000
     data: Path | None = None
     database: str | None = None
+    broker: str | None = None
     record: Path | None = None
 
 
@@ -53,7 +56,7 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
     plan = Plan(
         package=options.package, application=application, topology=topology, companions=load_companions(file),
         setup=load_setup(file), folder=folder, sockets=sockets, database=options.database,
-        port=options.port or free_port(), record=options.record,
+        port=options.port or free_port(), broker=options.broker and broker_of(options.broker), record=options.record,
     )
     plan.databases()  # refuses SQLite for replicas
     folder.belongs_to(Installation.of(application.name, topology, engine))

@@ -38,13 +38,14 @@ class Processes(Running):
 
 @asynccontextmanager
 async def start_processes(
-    package: str, *, topology: str, database: str | None, data: Path | None, say: Say | None = None
+    package: str, *, topology: str, database: str | None, data: Path | None, broker: str | None = None,
+    say: Say | None = None,
 ) -> AsyncIterator[Processes]:
     """Run the application of a package ("apps.store"), its companions and its set-up included. `say` is given every
     line of every process, with the process's name. For the rest see `start`.
     """
     say = say or drop_line
-    options = Options(package=package, topology=topology, port=0, data=data, database=database)
+    options = Options(package=package, topology=topology, port=0, data=data, database=database, broker=broker)
     try:
         async with AsyncExitStack() as stack:
             sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))

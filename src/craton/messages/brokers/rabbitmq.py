@@ -53,8 +53,10 @@ class RabbitMQ:
     `<application>.<module>` for each module; and the queue `<application>.dead`, for what nobody can read.
     """
 
-    def __init__(self, url: str, application: str, *, service: str, clock: Clock, ids: Ids) -> None:
-        self.url, self.application, self.service = URL(url), application, service
+    def __init__(
+        self, url: str, application: str, *, modules: Sequence[str], service: str, clock: Clock, ids: Ids
+    ) -> None:
+        self.url, self.application, self.modules, self.service = URL(url), application, modules, service
         self.clock, self.ids = clock, ids
         self.exchange, self.dead = f"{application}.events", f"{application}.dead"
         self.told, self.why = Told(f"RabbitMQ at {self.url.host}:{self.url.port}"), ""
@@ -212,7 +214,7 @@ class RabbitMQ:
         assert self.takes
         name = f"{self.application}.{module}"
         if not await self.has(name):
-            await resend("", "", 0)
+            await self.recover(module, resend)
         channel = await self.takes.channel(publisher_confirms=False)
         try:
             await channel.queue_declare(name, durable=True, arguments=QUEUE | {"x-dead-letter-exchange": self.dead})
@@ -220,6 +222,16 @@ class RabbitMQ:
             await Queue(channel, module, receive=receive, resend=resend, ask=self.ask).consume(name)
         finally:
             await close(channel)
+
+    async def recover(self, module: str, resend: Resend) -> None:
+        """The queue of a module is not there: what its server had confirmed may be lost, to this module and to others.
+
+        The modules whose queues are gone, too, do the same for themselves, so that nobody needs to be reached.
+        """
+        for other in self.modules:
+            if other != module:
+                await resend(other, "", 0)
+                await self.ask(other, Missing(module, "", 0))
 
     async def has(self, queue: str) -> bool:
         """Whether the server knows a queue; else it is new, or was emptied."""
