@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from craton.errors import CratonError, DeclarationError, SettingsError
 
@@ -72,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
     add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
+    add_operation(command(sagas, "show the sagas that have not ended; retry those that are parked"), "show", "retry")
+    add_operation(
+        command(letters, "show the events that handlers could not apply; retry or discard them"),
+        "show", "retry", "discard",
+    )
+    with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
     command(version, "show the version of Craton")
     return made
 
@@ -88,6 +94,24 @@ def with_database(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the data (.craton/APPLICATION)")
     parser.add_argument("--database", metavar="URL", help="postgresql://... (SQLite files in the data folder)")
     return parser
+
+
+def with_services(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """A command on running services: found by the data folder of `craton run`, or by CRATON_PEERS and CRATON_SECRET."""
+    with_application(parser)
+    parser.add_argument("--topology", help="the one that runs (as the data folder, or CRATON_TOPOLOGY, says)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the data (.craton/APPLICATION)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def add_operation(parser: argparse.ArgumentParser, *on_one: str) -> None:
+    """`craton sagas list apps.store`, or `craton sagas retry apps.store saga-...`."""
+    parser.add_argument("what", choices=["list", *on_one], help="what to do")
+    with_services(parser)
+    parser.add_argument("id", nargs="?", default="", help="of the one to " + ", ".join(on_one))
+    if "discard" not in on_one:
+        parser.add_argument("--state", default="", help="of those to list, such as parked (all that have not ended)")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -255,6 +279,34 @@ def revise(asked: argparse.Namespace) -> None:
     application, _ = loaded(asked.application)
     written = asyncio.run(revise(application.module(asked.module), asked.revise))
     print(f"wrote {written}: read it before you apply it" if written else f"{asked.module}: nothing changed")
+
+
+def sagas(asked: argparse.Namespace) -> None:
+    """Show sagas, or put a parked one back on its way."""
+    operate(asked, f"{asked.what} sagas", id=asked.id, state=asked.state)
+
+
+def letters(asked: argparse.Namespace) -> None:
+    """Show letters, try one again, or discard one."""
+    operate(asked, f"{asked.what} letters", id=asked.id)
+
+
+def lag(asked: argparse.Namespace) -> None:
+    """Show how far events are behind."""
+    operate(asked, "lag")
+
+
+def operate(asked: argparse.Namespace, what: str, **more: Any) -> None:
+    """Ask the running services."""
+    from craton.run.desk import Question, answer
+
+    question = Question(
+        what=what, package=asked.application, topology=asked.topology, data=asked.data, json=asked.json, **more
+    )
+    found, away = asyncio.run(answer(question))
+    print(found)
+    for module, why in away.items():
+        print(f"craton: {module} does not answer: {why}", file=sys.stderr)
 
 
 def new(asked: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,13 @@ class Installation(msgspec.Struct, frozen=True):
         for module in self.homes.keys() & other.homes.keys():
             if self.homes[module] != other.homes[module]:
                 yield f"has {module} in service {self.homes[module]}, not {other.homes[module]}"
+
+
+class Whereabouts(msgspec.Struct, frozen=True):
+    """Where the services of a running installation answer: addresses by service, one for each replica."""
+
+    topology: str
+    peers: dict[str, tuple[str, ...]]
 
 
 class Folder:
@@ -87,6 +95,21 @@ class Folder:
             )
         new = msgspec.structs.replace(installation, homes=held.homes | installation.homes)
         write(file, msgspec.json.format(msgspec.json.encode(new)))
+
+    @contextmanager
+    def tell(self, whereabouts: Whereabouts) -> Iterator[None]:
+        """Let operators find the services while they run."""
+        file = self.path / "running.json"
+        write(file, msgspec.json.encode(whereabouts))
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+    def whereabouts(self) -> Whereabouts | None:
+        """Where the services answer; None where none run."""
+        file = self.path / "running.json"
+        return msgspec.json.decode(file.read_bytes(), type=Whereabouts) if file.exists() else None
 
     def secret(self) -> bytes:
         """What the services of this installation share; made at the first start, for its owner's eyes only."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from craton.contract import Method
 from craton.data.tables import tables_of
 from craton.errors import CallError, NotAllowed
 from craton.messages.letters import Letter, Letters
+from craton.messages.projections import Projected
 from craton.run.hosting import Hosted
 from craton.sagas.journal import ENDED, Entry
 from craton.values import Value
@@ -69,7 +70,18 @@ class LagLine(Value):
     oldest: float
 
 
-def operation(name: str, result: Any, **arguments: Any) -> Method:
+class ProjectionLine(Value):
+    """A read model: how many events it has not applied, whether it is being rebuilt, and why it stands still."""
+
+    module: str
+    name: str
+    inline: bool
+    behind: int
+    rebuilding: bool
+    error: str
+
+
+def operation(name: str, result: Any, /, **arguments: Any) -> Method:
     """What a module answers an operator."""
     fields = list(arguments.items())
     return Method(f"${name}", "query", msgspec.defstruct(f"Operator_{name}", fields, frozen=True, kw_only=True), result)
@@ -83,9 +95,11 @@ LETTER = operation("show-letter", Letter | None, id=str)
 RETRY_LETTER = operation("retry-letter", bool, id=str)
 DISCARD_LETTER = operation("discard-letter", bool, id=str)
 LAG = operation("lag", tuple[LagLine, ...])
+PROJECTIONS = operation("list-projections", tuple[ProjectionLine, ...])
+REBUILD = operation("rebuild-projection", bool, id=str)
 
 
-def offered(hosted: Hosted, letters: Letters | None) -> Iterator[Endpoint]:
+def offered(hosted: Hosted, letters: Letters | None, projections: Sequence[Projected]) -> Iterator[Endpoint]:
     """The endpoints of one module."""
     desk = Desk(hosted)
     yield guarded(hosted, SAGAS, desk.sagas)
@@ -96,6 +110,9 @@ def offered(hosted: Hosted, letters: Letters | None) -> Iterator[Endpoint]:
     yield guarded(hosted, RETRY_LETTER, letters.retry if letters else nothing(False))
     yield guarded(hosted, DISCARD_LETTER, letters.discard if letters else nothing(False))
     yield guarded(hosted, LAG, desk.lag)
+    models = ReadModels(hosted.module, projections)
+    yield guarded(hosted, PROJECTIONS, models.list)
+    yield guarded(hosted, REBUILD, models.rebuild)
 
 
 def nothing(answer: Any) -> Callable[..., Awaitable[Any]]:
@@ -117,6 +134,23 @@ def guarded(hosted: Hosted, method: Method, body: Callable[..., Awaitable[Any]])
             return await body(**msgspec.structs.asdict(arguments))
 
     return Endpoint(hosted.module, method, ask)
+
+
+class ReadModels:
+    """What the projections of one module tell an operator."""
+
+    def __init__(self, module: str, projections: Sequence[Projected]) -> None:
+        self.module, self.projections = module, projections
+
+    async def list(self) -> tuple[ProjectionLine, ...]:
+        """All of them."""
+        return tuple([
+            ProjectionLine(self.module, p.name, p.inline, await p.behind(), p.asked, p.error) for p in self.projections
+        ])
+
+    async def rebuild(self, id: str) -> bool:
+        """Begin to build one anew, by its name. False where there is none, or no tables to build it in."""
+        return any(p.ask_rebuild() for p in self.projections if p.name == id)
 
 
 class Desk:

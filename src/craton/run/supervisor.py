@@ -15,11 +15,11 @@ from craton.errors import SettingsError
 from craton.run.child import SUPERVISOR, Child, GivenUp, Program, Say, ending, next_line, start
 from craton.run.databases import engine_of, migrate_all
 from craton.run.environment import broker_of
-from craton.run.folder import Folder, Installation, free_port, is_free
+from craton.run.folder import Folder, Installation, Whereabouts, free_port, is_free
 from craton.run.loading import load_application
 from craton.run.plan import Plan
 from craton.run.printer import Printer
-from craton.topology import load_companions, load_setup, topology_file
+from craton.topology import GATEWAY, load_companions, load_setup, topology_file
 
 PATIENCE = 15.0  # seconds that a process is given to finish its calls
 REMINDER = 10.0  # seconds between lines that say what is still waited for
@@ -80,6 +80,7 @@ async def supervise(plan: Plan, say: Say) -> None:
     try:
         await migrate_all(plan.application, plan.topology, plan.databases())
         async with AsyncExitStack() as stack:
+            stack.enter_context(plan.folder.tell(Whereabouts(plan.topology.name, plan.peers(GATEWAY))))
             for stage in plan.stages():
                 await stack.enter_async_context(running(stage, say))
             await set_up(plan, say)
