@@ -300,3 +300,43 @@ async def test_an_event_that_a_projection_cannot_read_is_named_and_nothing_is_sk
     with pytest.raises(Misuse, match=r"account=a holds Paid \(version 9\) at place 2, which by hand cannot read"):
         await later.catch_up()
     assert await later.behind() == 1
+
+
+# ---------------------------------------------------------------------- for operators
+
+
+@pytest.mark.parametrize("name", ["list", "later"])
+async def test_an_operator_lists_read_models_and_has_one_built_anew(running: Running, name: str) -> None:
+    accounts, tables = running.get(Bank), {"list": LIST, "later": LATER}[name]
+    await accounts.open("a", 0)
+    await running.catch_up()
+    await write(running, update(tables.accounts).values(balance=77))
+    assert await running.operator.rebuild("bank", name)
+    await until_at_rest(running)
+    assert await rows(running, tables) == [("a", 0, 1)]
+    listed = {line.name: (line.module, line.inline, line.behind) for line in await running.operator.projections()}
+    assert listed == {"list": ("bank", True, 0), "later": ("bank", False, 0)}
+    assert not await running.operator.rebuild("bank", "none")
+
+
+async def until_at_rest(running: Running) -> None:
+    async with asyncio.timeout(10):
+        while any(line.rebuilding for line in await running.operator.projections()):  # noqa: ASYNC110  # it is asked
+            await asyncio.sleep(0.01)
+
+
+async def trouble(running: Running, name: str) -> str:
+    return next(line.error for line in await running.operator.projections() if line.name == name)
+
+
+async def test_why_a_read_model_stands_still_is_told(running: Running) -> None:
+    accounts = running.get(Bank)
+    await write(running, insert(LATER.accounts).values(account="a", balance=0, events=0))
+    await accounts.open("a", 0)
+    async with asyncio.timeout(10):
+        while not (error := await trouble(running, "later")):  # noqa: ASYNC110  # it is asked
+            await asyncio.sleep(0.01)
+    assert "unique" in error.lower()
+    await write(running, delete(LATER.accounts))
+    await running.catch_up()
+    assert await rows(running, LATER) == [("a", 0, 1)]

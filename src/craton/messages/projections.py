@@ -24,6 +24,8 @@ BATCH = 100
 """Events that are applied in one transaction."""
 POLL = 0.5
 """Seconds after which a projection looks for what others have stored."""
+LONGEST = 60.0
+"""Seconds between two tries at most."""
 log = logging.getLogger("craton.projections")
 
 
@@ -63,7 +65,7 @@ class Projected:
         if kinds[0] != kinds[1] or any(a is b or a.c.keys() != b.c.keys() for a, b in pairs):
             raise DeclarationError(f"{name}: beside= is not the same projection over other tables with equal columns.")
         self.tables, self.woken = pairs, asyncio.Event()
-        self.aside = f"{name}/beside"
+        self.aside, self.asked, self.error = f"{name}/beside", False, ""
         self.known, self.settled = self.reading(settled=False), self.reading(settled=True)
         self.select, self.move = self.checkpoint(), self.moving()
 
@@ -141,21 +143,36 @@ class Projected:
         self.woken.set()
 
     async def tend(self) -> None:
-        """Catch up whenever there is something new. What fails is told, and tried again, later each time."""
+        """Catch up whenever there is something new, and rebuild when that is asked for. What fails is told, and tried
+        again, later each time."""
         pause = POLL
         while True:
             self.woken.clear()
             try:
-                await self.catch_up()
+                await self.turn()
                 pause = POLL
             except Exception as error:
-                pause = min(pause * 2, 60.0)
+                self.error, pause = str(error), min(pause * 2, LONGEST)
                 log.exception("projection %s of %s stands still: %s", self.name, self.module, error)
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(None if self.inline and not self.error else pause):
                     await self.woken.wait()
             except TimeoutError:
                 continue
+
+    async def turn(self) -> None:
+        """What there is to do now."""
+        if self.asked:
+            await self.rebuild()
+            self.asked = False
+        await self.catch_up()
+        self.error = ""
+
+    def ask_rebuild(self) -> bool:
+        """Rebuild soon, by `tend`. False where that cannot be done."""
+        self.asked = self.beside is not None
+        self.wake()
+        return self.asked
 
     async def behind(self) -> int:
         """How many events it has not applied yet."""

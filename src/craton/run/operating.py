@@ -15,11 +15,14 @@ from craton.run.operator import (
     LETTER,
     LETTERS,
     OPERATOR,
+    PROJECTIONS,
+    REBUILD,
     RETRY_LETTER,
     RETRY_SAGA,
     SAGA,
     SAGAS,
     LagLine,
+    ProjectionLine,
     SagaLine,
     SagaShown,
 )
@@ -71,6 +74,15 @@ class Operator:
     async def lag(self) -> tuple[LagLine, ...]:
         """The events that are stored and not confirmed yet."""
         return tuple(line for lines in await self.ask_all(LAG) for line in lines)
+
+    async def projections(self) -> tuple[ProjectionLine, ...]:
+        """The read models that are kept by events."""
+        return tuple(line for lines in await self.ask_all(PROJECTIONS) for line in lines)
+
+    async def rebuild(self, module: str, name: str) -> bool:
+        """Begin to build a read model anew, while it is used. False where that cannot be done."""
+        self.away.clear()
+        return await self.ask(module, REBUILD, {"id": name}) is True
 
     async def ask_all(self, method: Method, **arguments: Any) -> list[Any]:
         """The answers of all modules that answer; NotRun where none does."""

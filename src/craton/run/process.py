@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -124,7 +124,7 @@ class Process:
                 tending = asyncio.get_running_loop().create_task(hosted.sagas.tend(), name=f"{hosted.module} sagas")
                 stack.push_async_callback(hosted.sagas.close)
                 stack.push_async_callback(stop, tending)
-        for projected in (p for streams in self.streams.values() for p in streams.projections if not p.inline):
+        for projected in (p for streams in self.streams.values() for p in streams.projections):
             stack.push_async_callback(stop, asyncio.get_running_loop().create_task(projected.tend()))
         self.post.open(stack)
 

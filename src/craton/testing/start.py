@@ -52,6 +52,12 @@ class Running:
         """What a person may ask of the running services: as `craton sagas` and `craton letters` do."""
         return Operator(self.door)
 
+    async def catch_up(self) -> None:
+        """Bring the projections of these services up to date. (Those in other processes are a moment later.)"""
+        for streams in (streams for process in self.processes.values() for streams in process.streams.values()):
+            for projected in streams.projections:
+                await projected.catch_up()
+
     async def open(self, name: str) -> Process:
         """Start one service."""
         process = Process(
