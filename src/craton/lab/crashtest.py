@@ -2,6 +2,7 @@
 
 The application declares in `<package>.crashtest`: `async def scenario(scene)`, which uses the application, and notes in
 `scene.history` what it was answered; and `async def invariants(scene)`, which lists what is wrong when all is quiet.
+That each event was applied by all who hear of it is seen to besides.
 The processes keep running between trials, so that both must get on with what earlier trials have left.
 """
 
@@ -111,7 +112,9 @@ class ArmedPlan(Plan):
 @asynccontextmanager
 async def started(setting: Setting, say: Say) -> AsyncIterator[tuple[Processes, Control]]:
     """An application's armed processes, and what strikes them."""
-    options = Options(package=setting.package, topology=setting.topology, port=0, database=setting.database)
+    options = Options(
+        package=setting.package, topology=setting.topology, port=0, database=setting.database, broker=setting.broker,
+    )
     try:
         async with AsyncExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))
@@ -179,7 +182,8 @@ class Crashtest:
                 findings = ["it did not come to rest", *await self.scene.records.unrest()]
             except Exception as error:  # such as an answer that the scenario did not expect
                 findings = [f"{type(error).__name__}: {error}"]
-        findings += [found for found in await self.invariants(self.scene) if found not in self.known]
+        found = [*await self.scene.records.lost(), *await self.invariants(self.scene)]
+        findings += [finding for finding in found if finding not in self.known]
         self.known.update(findings)
         return findings
 

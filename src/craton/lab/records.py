@@ -17,6 +17,7 @@ class Records:
 
     def __init__(self, processes: Processes) -> None:
         databases = processes.plan.databases()
+        self.application = processes.application
         self.homes = {module: databases[service.name] for service in processes.topology.services
                       for module in service.modules}
         self.open: dict[str, Any] = {}
@@ -50,6 +51,24 @@ class Records:
             return [dict(row) for row in connection.execute(f"SELECT * FROM {module}_{table} WHERE {where}")]
         found = await connection.fetch(f'SELECT * FROM "{module}"."{module}_{table}" WHERE {where}')
         return [dict(row) for row in found]
+
+    async def lost(self) -> list[str]:
+        """Events that somebody should have applied, and has not; and those that nobody could apply."""
+        hearers, applied, found = self.hearers(), dict[str, set[str]](), list[str]()
+        for module in self.homes:
+            applied[module] = {row["key"] for row in await self.read(module, "inbox", "key LIKE '%/%'")}
+            found += shown(module, "letter", await self.read(module, "letter"))
+        for module in self.homes:
+            for row in await self.read(module, "outbox"):
+                for hearer in hearers.get(row["type"], ()):
+                    if f"{row['id']}/{hearer}" not in applied[hearer.partition(".")[0]]:
+                        found.append(f"{hearer} has never applied {row['type']} {row['id']} of {module}")
+        return found
+
+    def hearers(self) -> dict[str, tuple[str, ...]]:
+        """Who applies events, by the name of their type."""
+        kinds = {kind for _, method in self.application.methods() for kind in (*method.on, *method.awaits)}
+        return {kind.__name__: self.application.subscribers(kind) for kind in kinds}
 
     async def unrest(self) -> list[str]:
         """What still goes on: a line for each."""
