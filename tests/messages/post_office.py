@@ -52,7 +52,7 @@ async def become(wanted: Any, look: Callable[[], Awaitable[Any]], seconds: float
     while found != wanted and asyncio.get_running_loop().time() < until:
         await asyncio.sleep(0.01)
         found = await look()
-    assert found == wanted
+    assert found == wanted, f"{found} is not {wanted}"
 
 
 def host(running: Running, module: str) -> Process:
