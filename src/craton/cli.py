@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from craton.errors import CratonError, DeclarationError, SettingsError
 
@@ -72,11 +72,15 @@ def parser() -> argparse.ArgumentParser:
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
     add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
-    add_operation(command(sagas, "show the sagas that have not ended; retry those that are parked"), "show", "retry")
-    add_operation(
+    add_operations(
+        command(sagas, "show the sagas that have not ended; retry those that are parked"),
+        "show", "retry", state="of those to list, such as parked or done (all that have not ended)",
+    )
+    add_operations(
         command(letters, "show the events that handlers could not apply; retry or discard them"),
         "show", "retry", "discard",
     )
+    add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
     command(version, "show the version of Craton")
     return made
@@ -105,13 +109,14 @@ def with_services(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def add_operation(parser: argparse.ArgumentParser, *on_one: str) -> None:
-    """`craton sagas list apps.store`, or `craton sagas retry apps.store saga-...`."""
-    parser.add_argument("what", choices=["list", *on_one], help="what to do")
-    with_services(parser)
-    parser.add_argument("id", nargs="?", default="", help="of the one to " + ", ".join(on_one))
-    if "discard" not in on_one:
-        parser.add_argument("--state", default="", help="of those to list, such as parked (all that have not ended)")
+def add_operations(parser: argparse.ArgumentParser, *on_one: str, state: str = "") -> None:
+    """`craton sagas list apps.store`, or `craton sagas retry apps.store saga-...`; `state` is the help for --state."""
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="|".join(["list", *on_one]))
+    listing = with_services(verbs.add_parser("list"))
+    if state:
+        listing.add_argument("--state", default="", help=state)
+    for verb in on_one:
+        with_services(verbs.add_parser(verb)).add_argument("id", help=f"of the one to {verb}, as the list shows it")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -283,12 +288,17 @@ def revise(asked: argparse.Namespace) -> None:
 
 def sagas(asked: argparse.Namespace) -> None:
     """Show sagas, or put a parked one back on its way."""
-    operate(asked, f"{asked.what} sagas", id=asked.id, state=asked.state)
+    operate(asked, f"{asked.what} sagas", state=getattr(asked, "state", ""))
 
 
 def letters(asked: argparse.Namespace) -> None:
     """Show letters, try one again, or discard one."""
-    operate(asked, f"{asked.what} letters", id=asked.id)
+    operate(asked, f"{asked.what} letters")
+
+
+def projections(asked: argparse.Namespace) -> None:
+    """Show read models, or have one built anew."""
+    operate(asked, f"{asked.what} projections")
 
 
 def lag(asked: argparse.Namespace) -> None:
@@ -296,12 +306,13 @@ def lag(asked: argparse.Namespace) -> None:
     operate(asked, "lag")
 
 
-def operate(asked: argparse.Namespace, what: str, **more: Any) -> None:
+def operate(asked: argparse.Namespace, what: str, *, state: str = "") -> None:
     """Ask the running services."""
     from craton.run.desk import Question, answer
 
     question = Question(
-        what=what, package=asked.application, topology=asked.topology, data=asked.data, json=asked.json, **more
+        what=what, package=asked.application, id=getattr(asked, "id", ""), state=state, topology=asked.topology,
+        data=asked.data, json=asked.json,
     )
     found, away = asyncio.run(answer(question))
     print(found)

@@ -311,12 +311,12 @@ async def test_an_operator_lists_read_models_and_has_one_built_anew(running: Run
     await accounts.open("a", 0)
     await running.catch_up()
     await write(running, update(tables.accounts).values(balance=77))
-    assert await running.operator.rebuild("bank", name)
+    assert await running.operator.rebuild(f"bank.{name}")
     await until_at_rest(running)
     assert await rows(running, tables) == [("a", 0, 1)]
-    listed = {line.name: (line.module, line.inline, line.behind) for line in await running.operator.projections()}
-    assert listed == {"list": ("bank", True, 0), "later": ("bank", False, 0)}
-    assert not await running.operator.rebuild("bank", "none")
+    listed = {line.id: (line.inline, line.behind) for line in await running.operator.projections()}
+    assert listed == {"bank.list": (True, 0), "bank.later": (False, 0)}
+    assert not await running.operator.rebuild("bank.none")
 
 
 async def until_at_rest(running: Running) -> None:
@@ -325,8 +325,8 @@ async def until_at_rest(running: Running) -> None:
             await asyncio.sleep(0.01)
 
 
-async def trouble(running: Running, name: str) -> str:
-    return next(line.error for line in await running.operator.projections() if line.name == name)
+async def trouble(running: Running, id: str) -> str:
+    return next(line.error for line in await running.operator.projections() if line.id == id)
 
 
 async def test_why_a_read_model_stands_still_is_told(running: Running) -> None:
@@ -334,7 +334,7 @@ async def test_why_a_read_model_stands_still_is_told(running: Running) -> None:
     await write(running, insert(LATER.accounts).values(account="a", balance=0, events=0))
     await accounts.open("a", 0)
     async with asyncio.timeout(10):
-        while not (error := await trouble(running, "later")):  # noqa: ASYNC110  # it is asked
+        while not (error := await trouble(running, "bank.later")):  # noqa: ASYNC110  # it is asked
             await asyncio.sleep(0.01)
     assert "unique" in error.lower()
     await write(running, delete(LATER.accounts))

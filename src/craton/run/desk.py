@@ -1,4 +1,4 @@
-"""`craton sagas`, `craton letters`, `craton lag`: finds the running services, asks them, and words their answers."""
+"""`craton sagas`, `letters`, `projections`, `lag`: finds the running services, asks them, and words their answers."""
 
 from __future__ import annotations
 
@@ -90,13 +90,14 @@ async def ask(operator: Operator, question: Question) -> Any:
         return await operator.sagas(state=question.state)
     if what == "list letters":
         return await operator.letters()
+    if what == "list projections":
+        return await operator.projections()
     if what == "lag":
         return await operator.lag()
-    if not id:
-        raise SettingsError(f"to {what.rstrip('s')}, give its id after the application: the list shows it.")
     asked: Any = {
         "show sagas": operator.saga, "retry sagas": operator.retry_saga, "show letters": operator.letter,
         "retry letters": operator.retry_letter, "discard letters": operator.discard_letter,
+        "rebuild projections": operator.rebuild,
     }[what]
     found = await asked(id)
     if not found:
@@ -108,6 +109,7 @@ REASONS = {
     "show sagas": "no module that answers has it", "show letters": "no module that answers has it",
     "retry sagas": "no saga of this id is parked", "retry letters": "there is none, or it waits behind another",
     "discard letters": "there is none",
+    "rebuild projections": "there is none that has tables beside its own, to be rebuilt in",
 }
 
 
@@ -126,6 +128,7 @@ def text(found: Any) -> str:
 COLUMNS = {
     "SagaLine": ("id", "state", "method", "version", "updated", "due", "awaits", "error"),
     "Letter": ("id", "status", "type", "stream", "attempts", "created", "error"),
+    "ProjectionLine": ("id", "inline", "behind", "rebuilding", "error"),
     "LagLine": ("module", "destination", "stored", "oldest"),
     "StepLine": ("step", "status", "method", "arguments", "undo", "error"),
 }

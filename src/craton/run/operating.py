@@ -79,10 +79,9 @@ class Operator:
         """The read models that are kept by events."""
         return tuple(line for lines in await self.ask_all(PROJECTIONS) for line in lines)
 
-    async def rebuild(self, module: str, name: str) -> bool:
-        """Begin to build a read model anew, while it is used. False where that cannot be done."""
-        self.away.clear()
-        return await self.ask(module, REBUILD, {"id": name}) is True
+    async def rebuild(self, id: str) -> bool:
+        """Begin to build a read model, such as "orders.book", anew while it is used. False where that cannot be."""
+        return any(await self.ask_all(REBUILD, id=id))
 
     async def ask_all(self, method: Method, **arguments: Any) -> list[Any]:
         """The answers of all modules that answer; NotRun where none does."""

@@ -71,10 +71,10 @@ class LagLine(Value):
 
 
 class ProjectionLine(Value):
-    """A read model: how many events it has not applied, whether it is being rebuilt, and why it stands still."""
+    """A read model, such as "orders.book": how many events it has not applied, whether it is being rebuilt, and why it
+    stands still."""
 
-    module: str
-    name: str
+    id: str
     inline: bool
     behind: int
     rebuilding: bool
@@ -145,12 +145,16 @@ class ReadModels:
     async def list(self) -> tuple[ProjectionLine, ...]:
         """All of them."""
         return tuple([
-            ProjectionLine(self.module, p.name, p.inline, await p.behind(), p.asked, p.error) for p in self.projections
+            ProjectionLine(self.id(p), p.inline, await p.behind(), p.asked, p.error) for p in self.projections
         ])
 
+    def id(self, projected: Projected) -> str:
+        """What a person calls it."""
+        return f"{self.module}.{projected.name}"
+
     async def rebuild(self, id: str) -> bool:
-        """Begin to build one anew, by its name. False where there is none, or no tables to build it in."""
-        return any(p.ask_rebuild() for p in self.projections if p.name == id)
+        """Begin to build one anew. False where there is none, or no tables to build it in."""
+        return any(p.ask_rebuild() for p in self.projections if self.id(p) == id)
 
 
 class Desk:
