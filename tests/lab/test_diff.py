@@ -38,6 +38,7 @@ def pairs(changes: list[Change]) -> set[tuple[str, str]]:
 CALLS = {
     ("price", "stock.one"), ("prices", "stock.one"), ("side_by_side", "stock.one"), ("rates", "till.rate"),
     ("insisting", "stock.one"), ("at_once", "stock.many"), ("through_a_name", "stock.one"), ("buy", "stock.one"),
+    ("through_a_name", "till.rate"), ("by_a_function", "stock.one"),
     ("sell", "stock.take"), ("sell", "stock.give"), ("sell", "till.pay"), ("swap", "stock.take"), ("swap", "stock.one"),
     ("keep", "till.pay"), ("later", "stock.take"), ("together", "stock.take"), ("each", "stock.take"),
     ("each", "stock.give"), ("checked", "till.rate"),
@@ -84,11 +85,12 @@ def test_loops_that_make_remote_calls_are_found_and_others_are_not() -> None:
     loops = of("loop", between(MONOLITH, APART))
     assert pairs(loops) == {
         ("prices", "stock.one"), ("side_by_side", "stock.one"), ("rates", "till.rate"), ("insisting", "stock.one"),
-        ("each", "stock.take"),
+        ("by_a_function", "stock.one"), ("each", "stock.take"),
     }
     assert {change.asking: change.hint for change in loops} == {
         "desk.prices": "stock.many takes many at once", "desk.side_by_side": "stock.many takes many at once",
-        "desk.insisting": "stock.many takes many at once", "desk.rates": "let a query of till take many at once",
+        "desk.insisting": "stock.many takes many at once", "desk.by_a_function": "stock.many takes many at once",
+        "desk.rates": "let a query of till take many at once",
         "desk.each": "each item waits for the network in turn",
     }
     assert pairs(of("loop", between(MONOLITH, HALVES))) == {("rates", "till.rate")}

@@ -55,6 +55,9 @@ class Desk(Protocol):
     async def side_by_side(self, skus: tuple[str, ...]) -> tuple[int, ...]: ...
 
     @query
+    async def by_a_function(self, skus: tuple[str, ...]) -> tuple[int, ...]: ...
+
+    @query
     async def rates(self, skus: tuple[str, ...]) -> int: ...
 
     @query
@@ -140,6 +143,12 @@ class Counter(Desk):
     async def side_by_side(self, skus: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(await asyncio.gather(*(self.goods.one(sku) for sku in skus)))
 
+    async def by_a_function(self, skus: tuple[str, ...]) -> tuple[int, ...]:
+        async def ask_one(sku: str) -> int:
+            return await self.goods.one(sku)
+
+        return tuple(await asyncio.gather(*(ask_one(sku) for sku in skus)))
+
     async def rates(self, skus: tuple[str, ...]) -> int:
         return sum([await self.till.rate(sku) for sku in skus])
 
@@ -158,8 +167,10 @@ class Counter(Desk):
         return await ask(self.goods, sku)
 
     async def through_a_name(self, sku: str) -> int:
-        goods, desk = self.goods, self
-        return await goods.one(sku) + len(desk.till.__class__.__name__)
+        goods, total = self.goods, 0
+        if (till := self.till) is not None:
+            total = await till.rate(sku)
+        return await goods.one(sku) + total
 
     async def buy(self, sku: str) -> None:
         await self.goods.one(sku)

@@ -11,7 +11,8 @@ import msgspec
 
 from craton.application import Application, implementations, needs_of
 from craton.contract import Method, methods_of
-from craton.lab.diff.code import Code, Use, read
+from craton.lab.diff.code import Code, Use
+from craton.lab.diff.scan import read
 from craton.lab.diff.source import Place
 from craton.topology import Topology
 from craton.values import Value

@@ -10,6 +10,8 @@ from craton.lab.diff.difference import Difference
 
 WIDTH = 118
 """How wide text is for people, in characters."""
+ROOM = 45
+"""How much of that who asks may take."""
 Row = tuple[str, ...]
 """The cells of a line; a row of one cell belongs to the row before it."""
 HEADS = {
@@ -116,8 +118,19 @@ def calls(changes: Sequence[Change]) -> Iterator[Row]:
     for change in changes:
         groups.setdefault((change.asked[0], known(change), change.file), []).append(change)
     for (asked, source, file), those in groups.items():
-        lines = ",".join(dict.fromkeys(str(change.line) for change in those))
-        yield f"{names(those)} -> {asked}", those[0].kind or "need", f"{file}:{lines}" if file else "", source
+        for part in packed(those):
+            lines = ",".join(dict.fromkeys(str(change.line) for change in part))
+            yield f"{names(part)} -> {asked}", part[0].kind or "need", f"{file}:{lines}" if file else "", source
+
+
+def packed(changes: Sequence[Change]) -> list[list[Change]]:
+    """Changes in parts whose names fit into a line."""
+    parts: list[list[Change]] = [[]]
+    for change in changes:
+        if parts[-1] and len(names([*parts[-1], change])) > ROOM:
+            parts.append([])
+        parts[-1].append(change)
+    return parts
 
 
 def events(changes: Sequence[Change]) -> Iterator[Row]:
