@@ -132,7 +132,9 @@ async def unrest(running: Running) -> list[str]:
 
 
 async def settled(running: Running, *, seconds: float = 30) -> None:
-    """Return once nothing goes on any more."""
-    async with asyncio.timeout(seconds):
-        while await unrest(running):  # noqa: ASYNC110  # what is waited for happens in other processes
-            await asyncio.sleep(0.01)
+    """Return once nothing goes on any more; TimeoutError says what does."""
+    until = asyncio.get_running_loop().time() + seconds
+    while going := await unrest(running):
+        if asyncio.get_running_loop().time() > until:
+            raise TimeoutError("\n".join(going))
+        await asyncio.sleep(0.01)

@@ -42,7 +42,7 @@ from craton.edge.rest import edge
 from craton.edge.server import serve_http
 from craton.run.process import Process
 from craton.testing.start import SECRET, Running, calling, start, user
-from tests.store.audit import audit, settled, unrest
+from tests.store.audit import audit, settled
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -231,7 +231,8 @@ class Shop:
     async def quiet(self, *, webhooks: bool = False) -> None:
         """Return when nothing goes on any more: no saga, no effect; and no webhook, where these are waited for."""
         async def rests() -> bool:
-            return not await unrest(self.running) and not (webhooks and (await self.bank.control())["undelivered"])
+            await settled(self.running, seconds=25)
+            return not (webhooks and (await self.bank.control())["undelivered"])
 
         await until(rests)
 
