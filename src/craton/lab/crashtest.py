@@ -27,6 +27,7 @@ from craton.lab.crashtest_control import KINDS, Blow, Control, Kind, Place
 from craton.lab.records import Records
 from craton.run.child import Program, Say, answers
 from craton.run.folder import Folder
+from craton.run.loading import load_application
 from craton.run.plan import Plan
 from craton.run.supervisor import Options, first_of, plan_of
 from craton.testing.processes import Processes, begin, drop_line
@@ -254,13 +255,19 @@ def settings(
     """Each structure on each store; a sample is shared out among them."""
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise SettingsError(f"there is no kind {', '.join(unknown)}: there are {', '.join(KINDS)}.")
-    stores = [None, database] if database else [None]
     made = [
         Setting(package=package, topology=topology, database=store, broker=broker, seed=seed,
                 kinds=tuple(kind for kind in KINDS if kind in kinds))
-        for topology in topologies or STRUCTURES for store in stores
+        for topology in topologies or STRUCTURES for store in stores_of(package, topology, database)
     ]
     if sample is None:
         return made
     shares = [sample // len(made) + (number < sample % len(made)) for number in range(len(made))]
     return [replace(setting, sample=share) for setting, share in zip(made, shares, strict=True) if share]
+
+
+def stores_of(package: str, topology: str, database: str | None) -> list[str | None]:
+    """SQLite, where no service has replicas, and PostgreSQL, where there is one."""
+    _, found = load_application(package, topology)
+    alone = all(service.replicas == 1 for service in found.services)
+    return [None] * alone + [database] * (database is not None)
