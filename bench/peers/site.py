@@ -69,7 +69,7 @@ async def serve(address: str, url: str, what: str) -> None:
         app = site(peer, events=what == "events")
         config = uvicorn.Config(
             app, port=int(address.rpartition(":")[2]), http="httptools", access_log=False, log_level="warning",
-            lifespan="off",
+            lifespan="off", timeout_keep_alive=75,
         )
         await uvicorn.Server(config).serve()
 

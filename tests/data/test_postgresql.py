@@ -10,8 +10,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Function, Integer, Select, bindparam, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.sql import quoted_name
 
 from craton.calls.context import context
 from craton.data.database import Database
@@ -22,7 +23,7 @@ from craton.data.stores.postgresql import PostgreSQLStore
 from craton.data.tables import tables_of
 from craton.errors import ForeignTable, NotRun, OutcomeUnknown, QueryWrote, SettingsError
 from tests.data.bank import ADD, SET, Bank, unit_step
-from tests.data.books.tables import BANK, MODULES, NAMES, card, item
+from tests.data.books.tables import BANK, MODULES, NAMES, account, card, item
 from tests.data.conformance import StoreConformance
 from tests.data.proxy import Cut, Proxy
 from tests.postgresql import Server, serve
@@ -231,6 +232,46 @@ async def test_a_column_that_is_added_while_the_service_runs_disturbs_nothing(fr
         await control(fresh, "ALTER TABLE bank.bank_account ADD COLUMN note TEXT")
         assert await bank.run(read) == [(0, 0, None)]
         assert (await bank.db.execute(everything)).all() == [(0, 0, None)]
+
+
+async def test_a_part_that_fails_before_it_writes_is_undone_even_if_its_savepoint_was_not_sent(bank: Bank) -> None:
+    share = select(account.c.id / bindparam("by", type_=Integer))
+    await bank.db.execute(share, {"by": 1})
+    runs = 0
+
+    async def body(unit: Unit) -> None:
+        nonlocal runs
+        runs += 1
+        await unit.savepoint("step")
+        with pytest.raises(DBAPIError):
+            await bank.db.execute(share, {"by": 0})
+        await unit.rollback_to("step")
+        await bank.db.execute(ADD, {"wanted": 0, "by": 1})
+        await unit.release("step")
+
+    await bank.run(body)
+    assert runs == 2
+    assert await bank.balances() == {0: 1, 1: 0}
+
+
+@pytest.mark.parametrize("quote", [False, True])
+async def test_what_a_function_writes_that_is_called_by_a_select_is_undone_too(fresh: str, *, quote: bool) -> None:
+    await migrate(fresh, MODULES)
+    await control(fresh, "CREATE FUNCTION bank.sneak(by integer) RETURNS integer LANGUAGE sql AS "
+                         "$$ UPDATE bank.bank_account SET balance = balance + by RETURNING balance $$")
+    sneak: Select[Any] = select(Function(quoted_name("sneak", quote), bindparam("by", type_=Integer)))
+    async with open_store(fresh, NAMES) as store:
+        bank = Bank(store)
+        await bank.open(0)
+
+        async def body(unit: Unit) -> None:
+            await unit.savepoint("step")
+            await bank.db.execute(sneak, {"by": 5})
+            await unit.rollback_to("step")
+
+        for _ in range(3):
+            await bank.run(body)
+        assert await bank.balances() == {0: 0}
 
 
 @pytest.fixture

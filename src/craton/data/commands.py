@@ -10,7 +10,7 @@ import msgspec
 from craton.calls.context import context
 from craton.contract import Method
 from craton.data.effects import Settling
-from craton.data.inbox import DONE, Answer, Inbox, Keyed, answer_of
+from craton.data.inbox import DONE, Answer, Inbox, Keyed, Taken, answer_of
 from craton.data.store import Store, Unit, transact
 from craton.failpoints import reach
 from craton.values import Fault
@@ -41,27 +41,35 @@ class Command:
         return answer.give(self.method, self.name)
 
     async def once(self, unit: Unit, call: Keyed, arguments: msgspec.Struct) -> Answer:
-        """The stored answer, or a first one; the inbox row commits with what the body changed."""
-        found = await self.inbox.look(call.key)
-        if found is not None:
-            found.check(call)
-            return found.final or Answer("failed", type="an effect stands under this key")
-        answer = await self.guarded(unit, arguments) if await self.inbox.undoing(unit, call) else DONE
+        """The stored answer, or a first one; the inbox row commits with what the body changed.
+
+        The first attempt takes the key to be new, as nearly all are: where it is not, the row cannot be written, or the
+        body fails at what was done before, and the next attempt finds the answer.
+        """
+        if unit.attempt > 0 or call.undoes is not None:
+            found = await self.inbox.look(call.key)
+            if found is not None:
+                found.check(call)
+                return found.final or Answer("failed", type="an effect stands under this key")
+        answer = await self.guarded(unit, call, arguments) if await self.inbox.undoing(unit, call) else DONE
         reach("P2")
         await self.inbox.write(unit, call, answer)
         return answer
 
-    async def guarded(self, unit: Unit, arguments: msgspec.Struct) -> Answer:
+    async def guarded(self, unit: Unit, call: Keyed, arguments: msgspec.Struct) -> Answer:
         """Run the body in a savepoint: a fault rolls it back and is an answer like any other."""
         unit.wrote = False
         await unit.savepoint("body")
         try:
             answer = answer_of(await self.body(arguments), None)
-        except Fault as fault:
-            if type(fault) not in self.method.raises:
+        except Exception as error:
+            if isinstance(error, Fault) and type(error) in self.method.raises:
+                await unit.rollback_to("body")
+                answer = answer_of(None, error)
+            elif unit.attempt == 0 and await self.inbox.look(call.key) is not None:
+                raise Taken(f"{call.name}: its key is an old one") from error
+            else:
                 raise
-            await unit.rollback_to("body")
-            answer = answer_of(None, fault)
         await unit.release("body")
         return answer
 

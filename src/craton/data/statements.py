@@ -15,6 +15,14 @@ QUIET = re.compile(r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 WORD = re.compile(r"\w+")
 MODIFIES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
 PLAIN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL)
+CALL = re.compile(r"(\w+)\s*\(")
+QUOTED_CALL = re.compile(r'"\s*\(')
+KNOWN = frozenset(
+    "ALL AND ANY AS AVG BETWEEN BY CASE CAST COALESCE COUNT DISTINCT ELSE EXISTS EXTRACT FILTER FROM HAVING IN JOIN "
+    "LENGTH LIKE LIMIT LOWER MAX MIN NOT NULLIF ON OR OVER ROUND SELECT SOME SUM THEN UNION UPPER USING VALUES VARCHAR "
+    "NUMERIC WHEN WHERE WITH".split()
+)
+"""Words before a parenthesis that stand for nothing that could write."""
 PART = re.compile(r"[()]\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b", re.IGNORECASE)
 
 
@@ -48,3 +56,10 @@ def modifies(sql: str) -> bool:
     """Whether a statement says that it writes; what a function does that it calls is not seen here."""
     verb = verb_of(sql)
     return verb in MODIFIES or (verb == "WITH" and PART.search(PLAIN.sub(" ", sql)) is not None)
+
+
+@lru_cache(TEXTS)
+def harmless(sql: str) -> bool:
+    """Whether a statement certainly writes nothing: it calls no function but those that are known."""
+    called = {name.upper() for name in CALL.findall(PLAIN.sub(" ", sql))} - KNOWN
+    return not (called or modifies(sql) or QUOTED_CALL.search(sql))

@@ -55,6 +55,8 @@ class Unit(Protocol):
     """False while a saga's window runs a query."""
     wrote: bool
     """Whether it has written since it began, or since someone set this to False."""
+    attempt: int
+    """How often the same work has met a Conflict before."""
     after: set[Callable[[], None]]
     """What to call when it has been committed."""
 

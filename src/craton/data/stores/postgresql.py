@@ -28,6 +28,10 @@ from craton.errors import NotRun, QueryWrote
 BY_INDEX = {"enable_seqscan": "off"}
 """In a SERIALIZABLE transaction a scan of a whole table conflicts with every change to it, a look by index does not."""
 
+PATIENCE = 100
+"""Milliseconds to wait for a row that another transaction has changed: it is a conflict anyway once that commits, and
+PostgreSQL looks for deadlocks only after a second. The attempt that runs alone waits for as long as it takes."""
+
 
 class PostgreSQLStore:
     """See `Store`. `connections`: how many for units at most, and how many for queries.
@@ -51,7 +55,9 @@ class PostgreSQLStore:
 
     async def __aenter__(self) -> Self:
         limit = str(int(self.limit * 1000))
-        writers = engine_of(self.parsed, idle_in_transaction_session_timeout=limit, **BY_INDEX)
+        writers = engine_of(
+            self.parsed, idle_in_transaction_session_timeout=limit, lock_timeout=str(PATIENCE), **BY_INDEX
+        )
         readers = engine_of(self.parsed, default_transaction_read_only="on")
         self.plans = Plans()
         self.writers = Connections(writers, self.connections, self.plans)
@@ -74,10 +80,9 @@ class PostgreSQLStore:
         await self.writers.close()
         await self.readers.close()
 
-    def become(self, module: str, *, local: bool) -> str:
-        """The statements that make a connection, or its transaction, the module's."""
-        scope = "LOCAL" if local else "SESSION"
-        return f"SET {scope} ROLE {quoted(self.roles[module])}; SET {scope} search_path = {quoted(module)}"
+    def become(self, module: str) -> str:
+        """The statements that make a connection the module's."""
+        return f"SET ROLE {quoted(self.roles[module])}; SET search_path = {quoted(module)}"
 
     def unit(self, module: str, *, wide: bool = False, attempt: int = 0) -> PostgreSQLUnit:
         """A unit for a module."""
@@ -128,7 +133,7 @@ class PostgreSQLStore:
         """Run it as the module's role."""
         if module is not None and connection.module != module:
             connection.module = None
-            await connection.sql(self.become(module, local=False))
+            await connection.sql(self.become(module))
             connection.module = module
         return await connection.run(lambda sql: admit_read(module or "", sql), statement, parameters)
 

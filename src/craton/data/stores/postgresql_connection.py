@@ -124,9 +124,13 @@ class PostgreSQLConnection:
     async def run(self, admit: Guard, statement: Executable, parameters: Parameters) -> Rows:
         """Run one statement of an application."""
         run = self.plans.find(statement, parameters)
-        if run is not None:
-            admit(run.sql)
-            return await self.run_directly(run)
+        if run is None:
+            return await self.run_whole(admit, statement, parameters)
+        admit(run.sql)
+        return await self.run_directly(run)
+
+    async def run_whole(self, admit: Guard, statement: Executable, parameters: Parameters) -> Rows:
+        """Run it by SQLAlchemy, and keep what it makes of it for the next time."""
         self.alchemy.sync_connection.info["guard"] = admit  # type: ignore[union-attr]  # it is open
         result = await self.alchemy.execute(statement, parameters)
         self.plans.learn(statement, parameters, result)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.exc import IntegrityError
 
-from craton.data.statements import check_verb, modifies, short
+from craton.data.statements import check_verb, harmless, modifies, short
 from craton.data.store import ALONE, Conflict, Parameters, Rows
 from craton.data.stores.postgresql_connection import AWAY, PostgreSQLConnection, quoted, state_of
-from craton.errors import Misuse, OutcomeUnknown, QueryWrote
+from craton.errors import CratonError, Misuse, OutcomeUnknown, QueryWrote
 from craton.failpoints import reach, reach_soon
 
 if TYPE_CHECKING:
@@ -21,82 +21,108 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 State = Literal["new", "open", "lost", "ended"]
-PATIENCE = 100
-"""Milliseconds to wait for a row that another transaction has changed: it is a conflict anyway once that commits, and
-PostgreSQL looks for deadlocks only after a second. The attempt that runs alone waits for as long as it takes."""
 READING = "craton_reading"
 """The savepoint in which a saga's queries run read-only. (A first SELECT fixes that the transaction as a whole is not:
 PostgreSQL asks for that at the first snapshot.)"""
 
 
 class PostgreSQLUnit:
-    """See `Unit`. Tasks of one unit take turns, since a connection runs one statement at a time."""
+    """See `Unit`. Tasks of one unit take turns, since a connection runs one statement at a time.
+
+    Statements of the framework's own wait for the next one of the application, and go to the server with it: each way
+    there costs as much as the work. A savepoint is set before something is written, and not at all where nothing is. So
+    after a failed read there may be none to go back to; then the unit is run again, and sets them all at once.
+    """
 
     def __init__(self, store: PostgreSQLStore, module: str, *, wide: bool, attempt: int) -> None:
         self.store = store
-        self.module, self.wide = module, wide
+        self.module, self.wide, self.attempt = module, wide, attempt
         self.alone = attempt >= ALONE
         self.writable, self.wrote = True, False
         self.state: State = "new"
         self.failed: BaseException | None = None
         self.after: set[Callable[[], None]] = set()
         self.connection: PostgreSQLConnection | None = None
-        self.reading = False
+        self.before: str | None = None
+        self.savepoints: list[str] = []
+        self.sent = 0
+        self.waiting: list[str] = []
+        self.reading = self.aborted = False
         self.turn = asyncio.Lock()
 
     async def execute(self, module: str, statement: Executable, parameters: Parameters = None) -> Rows:
         """Run one statement, as the module's role."""
         async with self.turn:
-            connection = await self.ready(module)
+            self.check()
+            run = self.store.plans.find(statement, parameters)
+            if run is not None:
+                self.admit(module, run.sql)
+            connection = await self.ready(module, writes=run is None or not harmless(run.sql) or self.attempt > 0)
             try:
-                await self.enter(module, reading=module != self.module or not self.writable)
-                return await connection.run(lambda sql: self.admit(module, sql), statement, parameters)
+                if run is not None:
+                    return await connection.run_directly(run)
+                return await connection.run_whole(lambda sql: self.admit(module, sql), statement, parameters)
             except Exception as error:
-                told = self.store.meaning(error, connection, module)
-                self.failed = told
-                if isinstance(told, Conflict):
-                    self.state = "lost"
-                if told is error:
-                    raise
-                raise told from error
+                self.fail(error, connection, module)
 
     def admit(self, module: str, sql: str) -> None:
         """Look at a statement before it is sent."""
-        check_verb(module, sql)
-        if modifies(sql):
-            if module != self.module or not self.writable:
-                raise QueryWrote(module, short(sql))
-            self.wrote = True
+        try:
+            check_verb(module, sql)
+            if modifies(sql):
+                if module != self.module or not self.writable:
+                    raise QueryWrote(module, short(sql))
+                self.wrote = True
+        except CratonError as error:
+            self.failed = error
+            raise
 
-    async def ready(self, module: str) -> PostgreSQLConnection:
-        """The connection, with the transaction begun."""
+    def fail(self, error: Exception, connection: PostgreSQLConnection, module: str) -> NoReturn:
+        """Refuse what comes after an error, as the server does, and tell what it means."""
+        self.aborted = True
+        self.failed = self.store.meaning(error, connection, module)
+        if isinstance(self.failed, Conflict):
+            self.state = "lost"
+        if self.failed is error:
+            raise error
+        raise self.failed from error
+
+    def check(self) -> None:
+        """Raise where it takes no statements."""
         if self.state == "ended":
             raise Misuse(f"{self.module} used the database in a transaction that has ended: await all that it starts.")
         if self.failed is not None:
             raise self.failed
+
+    async def ready(self, module: str, *, writes: bool) -> PostgreSQLConnection:
+        """The connection, with the transaction begun, in the module's role, and with all sent that waited."""
         if self.connection is None:
             await self.store.gate.enter(alone=self.alone)
             try:
-                self.connection = await self.begin(module)
+                self.connection = await self.begin(module, writes=writes)
             except BaseException:
                 self.store.gate.leave()
                 raise
             self.state = "open"
+        elif steps := self.steps(self.connection, module, writes=writes):
+            try:
+                await self.connection.sql("; ".join(steps))
+            except Exception as error:
+                self.fail(error, self.connection, module)
+        self.connection.module = module
         return self.connection
 
-    async def begin(self, module: str) -> PostgreSQLConnection:
+    async def begin(self, module: str, *, writes: bool) -> PostgreSQLConnection:
         """A connection that takes the transaction. One that ended while it was idle is only found out now."""
+        start = ["BEGIN ISOLATION LEVEL SERIALIZABLE", *(["SET LOCAL lock_timeout = 0"] if self.alone else [])]
         while True:
             connection = await self.store.writers.acquire(module)
+            self.before = connection.module
             try:
-                patience = 0 if self.alone else PATIENCE
-                await connection.sql(
-                    f"BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL lock_timeout = {patience}; "
-                    f"{self.store.become(module, local=True)}"
-                )
-                connection.module = module
+                await connection.sql("; ".join([*start, *self.steps(connection, module, writes=writes)]))
                 return connection
             except BaseException as error:
+                self.sent, self.reading = 0, False
                 told = self.store.meaning(error, connection, module)
                 connection.driver.terminate()
                 await self.store.writers.release(connection)
@@ -105,63 +131,78 @@ class PostgreSQLUnit:
                 if not isinstance(error, AWAY):
                     raise told from error
 
-    async def enter(self, module: str, *, reading: bool) -> None:
-        """Be the module's role, and be read-only where nothing may be written."""
-        assert self.connection is not None
-        steps = []
+    def steps(self, connection: PostgreSQLConnection, module: str, *, writes: bool) -> list[str]:
+        """What must be sent before the next statement: what waits, the module's role, savepoints, the read-only part
+        where nothing may be written."""
+        found, self.waiting = self.waiting, []
+        reading = module != self.module or not self.writable
         if self.reading and not reading:
-            steps.append(f"RELEASE SAVEPOINT {READING}")
-        elif reading and not self.reading:
-            steps.append(f"SELECT 1; SAVEPOINT {READING}; SET LOCAL transaction_read_only = on")
-        if self.connection.module != module:
-            steps.append(self.store.become(module, local=True))
-        if steps:
-            await self.connection.sql("; ".join(steps))
-        self.reading, self.connection.module = reading, module
+            found.append(f"RELEASE SAVEPOINT {READING}")
+        if connection.module != module:
+            found.append(self.store.become(module))
+        if writes or reading:
+            found += [f"SAVEPOINT {quoted(name)}" for name in self.savepoints[self.sent:]]
+            self.sent = len(self.savepoints)
+        if reading and not self.reading:
+            found.append(f"SELECT 1; SAVEPOINT {READING}; SET LOCAL transaction_read_only = on")
+        self.reading = reading
+        return found
 
     async def savepoint(self, name: str) -> None:
         """Begin a part that can be undone."""
-        await self.control(f"SAVEPOINT {quoted(name)}")
+        async with self.turn:
+            self.leave_reading()
+            self.savepoints.append(name)
 
     async def release(self, name: str) -> None:
         """Forget the savepoint."""
-        await self.control(f"RELEASE SAVEPOINT {quoted(name)}")
+        async with self.turn:
+            self.leave_reading()
+            self.forget(name)
+
+    def leave_reading(self) -> None:
+        """End the read-only part, before a savepoint comes or goes."""
+        self.check()
+        if self.reading:
+            self.waiting.append(f"RELEASE SAVEPOINT {READING}")
+            self.reading = False
+
+    def forget(self, name: str) -> None:
+        """Release the latest savepoint of this name, with the next statement, if it has been sent at all."""
+        place = self.last(name)
+        if place < self.sent:
+            self.waiting.append(f"RELEASE SAVEPOINT {quoted(name)}")
+        del self.savepoints[place:]
+        self.sent = min(self.sent, place)
+
+    def last(self, name: str) -> int:
+        """Where in the list the latest savepoint of this name stands."""
+        return len(self.savepoints) - 1 - self.savepoints[::-1].index(name)
 
     async def rollback_to(self, name: str) -> None:
         """Undo what came after the savepoint, a failed statement included."""
         async with self.turn:
-            if self.state == "open":
+            if self.state != "lost":
                 self.failed = None
-            connection = await self.ready(self.module)
-            self.reading = False
-            await self.tell(f"ROLLBACK TO SAVEPOINT {quoted(name)}")
-            connection.module = None  # the role went back, too
+            self.check()
+            place = self.last(name)
+            if place < self.sent:
+                await self.go_back(name)
+            elif self.aborted:
+                self.failed, self.state = Conflict("a statement failed before there was a savepoint"), "lost"
+                raise self.failed
+            del self.savepoints[place + 1:]
+            self.sent = min(self.sent, place + 1)
 
-    async def control(self, text: str) -> None:
-        """Run a statement of the framework's, outside the read-only part."""
-        async with self.turn:
-            await self.ready(self.module)
-            try:
-                await self.enter(self.module, reading=False)
-            except Exception as error:
-                raise self.lost(error) from error
-            await self.tell(text)
-
-    async def tell(self, text: str) -> None:
-        """Run a statement of the framework's."""
+    async def go_back(self, name: str) -> None:
+        """Roll back to a savepoint that the server has."""
         assert self.connection is not None
+        steps, self.waiting, self.reading = [*self.waiting, f"ROLLBACK TO SAVEPOINT {quoted(name)}"], [], False
         try:
-            await self.connection.sql(text)
+            await self.connection.sql("; ".join(steps))
         except Exception as error:
-            raise self.lost(error) from error
-
-    def lost(self, error: Exception) -> BaseException:
-        """What an error of such a statement means."""
-        assert self.connection is not None
-        self.failed = self.store.meaning(error, self.connection, self.module)
-        if isinstance(self.failed, Conflict):
-            self.state = "lost"
-        return self.failed
+            self.fail(error, self.connection, self.module)
+        self.connection.module, self.aborted = None, False  # the role went back, too
 
     async def commit(self) -> None:
         """COMMIT, whether or not the caller still waits."""
@@ -195,14 +236,15 @@ class PostgreSQLUnit:
                 tag = await connection.sql(command)
                 if tag != command:
                     raise Conflict(f"PostgreSQL answered {tag}")
+                connection.module = connection.module if command == "COMMIT" else self.before
             except Exception as error:
+                connection.module = None
                 if command == "ROLLBACK" or isinstance(error, AWAY):
                     connection.driver.terminate()
                 if command == "COMMIT":
                     self.failed = self.unfinished(error, sent=sent)
                     raise self.failed from error
             finally:
-                connection.module = None
                 await self.store.writers.release(connection)
                 self.store.gate.leave(lost=isinstance(self.failed, Conflict))
 

@@ -32,13 +32,14 @@ class SQLiteUnit:
 
     def __init__(self, store: SQLiteStore, module: str, *, wide: bool, attempt: int) -> None:
         self.store, self.writer = store, store.writer
-        self.module, self.wide = module, wide
+        self.module, self.wide, self.attempt = module, wide, attempt
         self.alone = attempt >= ALONE
         self.writable, self.wrote, self.dirty = True, False, False
         self.state: State = "new"
         self.failed: Exception | None = None
         self.after: set[Callable[[], None]] = set()
         self.savepoints: list[str] = []
+        self.first = 0
         self.seen: dict[str, int] = {}
         self.losses = 0
         self.batch: Batch | None = None
@@ -121,7 +122,7 @@ class SQLiteUnit:
             self.writer.give(keep=True)
             raise Conflict(f"{self.module} has changed since it was read")
         self.state, self.batch, self.losses = "holding", self.writer.batch, self.writer.lost
-        for name in self.savepoints:
+        for name in self.savepoints[self.first:]:
             self.writer.connection.sql(f'SAVEPOINT "{name}"')
         if self.alone:
             self.expire(self.store.limit)
@@ -136,24 +137,34 @@ class SQLiteUnit:
         self.state = "paused"
 
     async def savepoint(self, name: str) -> None:
-        """Begin a part that can be undone."""
-        await self.ready()
-        self.writer.connection.sql(f'SAVEPOINT "{name}"')
+        """Begin a part that can be undone. (`first`: so many came before all statements: the unit has one there.)"""
+        if self.state == "new":
+            self.first += 1
+        else:
+            await self.ready()
+            self.writer.connection.sql(f'SAVEPOINT "{name}"')
         self.savepoints.append(name)
 
     async def rollback_to(self, name: str) -> None:
         """Undo what came after the savepoint, a failed statement included."""
         if self.state != "ended":
             self.failed = None
-        await self.ready()
-        self.writer.connection.sql(f'ROLLBACK TO "{name}"')
-        del self.savepoints[self.last(name) + 1:]
+        place = self.last(name)
+        if self.state != "new":
+            await self.ready()
+            self.writer.connection.sql(f'ROLLBACK TO "{name if place >= self.first else "unit"}"')
+        del self.savepoints[place + 1:]
+        self.first = min(self.first, place + 1)
 
     async def release(self, name: str) -> None:
         """Forget the savepoint."""
-        await self.ready()
-        self.writer.connection.sql(f'RELEASE "{name}"')
-        del self.savepoints[self.last(name):]
+        place = self.last(name)
+        if self.state != "new":
+            await self.ready()
+            for inner in self.savepoints[max(place, self.first):][:1]:
+                self.writer.connection.sql(f'RELEASE "{inner}"')
+        del self.savepoints[place:]
+        self.first = min(self.first, place)
 
     def last(self, name: str) -> int:
         """Where in the list the latest savepoint of this name stands."""
