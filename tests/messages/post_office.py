@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Executable, select
 
 from craton.data.store import transact
@@ -16,6 +18,7 @@ from craton.messages import letters
 from craton.messages.letters import Letters
 from craton.messages.receiver import Receiver
 from craton.messages.relay import Relay
+from craton.messages.transport import Message
 from craton.run.process import Process
 from craton.testing.start import Running, start
 from tests.messages.mail.application import mail
@@ -79,6 +82,18 @@ async def rows(running: Running, module: str, table: str) -> list[dict[str, Any]
     """All rows of one of the framework's tables."""
     found = await host(running, module).store.read(module, select(getattr(tables_of(module), table)))
     return [dict(row) for row in found.mappings()]
+
+
+def like(**changes: Any) -> Message:
+    """A message as orders would send it, with changes."""
+    first = Message("event-x", "orders", "order=o-1", 1, "Placed", 1, '{"order":"o-1","number":7}', "", time.time())
+    return replace(first, **changes)
+
+
+async def give(running: Running, *batch: Message) -> list[str]:
+    """Bring messages to the learner; the verdicts, with the number that is expected where it is too early."""
+    verdicts = await receiver(running, "learner").receive(batch)
+    return [f"early {v.expected}" if v.status == "early" else v.status for v in verdicts]
 
 
 async def write(running: Running, module: str, statement: Executable) -> None:

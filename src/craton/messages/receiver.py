@@ -33,7 +33,7 @@ class Receiver:
     ) -> None:
         self.store, self.module, self.inbox, self.letters = store, module, inbox, letters
         self.subscribers, self.retention = subscribers, retention
-        self.told = Told(f"{module}: events could not be taken")
+        self.told, self.floor = Told(f"{module}: events could not be taken"), 0.0
         c = tables_of(module).cursor
         self.begin = store.insert(c).values(latest=1, letters=0).on_conflict_do_nothing(
             index_elements=["source", "stream"]
@@ -54,6 +54,7 @@ class Receiver:
         for i, message in enumerate(batch):
             lines.setdefault((message.source, message.stream or message.id), []).append(i)
         verdicts = [LATER] * len(batch)
+        await self.note_time(batch)
         until = asyncio.get_running_loop().time() + BUDGET
 
         async def follow(line: list[int]) -> None:
@@ -77,7 +78,8 @@ class Receiver:
         found, broken = self.who(message), None
         try:
             try:
-                if len(found) == 1 and await self.plainly(message, found[0]):
+                known = message.sequence or message.created > self.floor
+                if len(found) == 1 and known and await self.plainly(message, found[0]):
                     return self.taken()
             except (Broken, Unreadable) as error:
                 broken = error
@@ -91,6 +93,14 @@ class Receiver:
         """It went well."""
         self.told.good()
         return TAKEN
+
+    async def note_time(self, batch: Sequence[Message]) -> None:
+        """How old a message without a number may be: of one that has a number, that tells more."""
+        if not all(message.sequence for message in batch):
+            try:
+                self.floor = await self.store.now() - self.retention
+            except Exception as error:
+                self.told.bad(error)
 
     def who(self, message: Message) -> list[Subscriber]:
         """The subscribers that know a message's type."""
