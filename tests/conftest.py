@@ -1,7 +1,8 @@
-"""What all tests share: a PostgreSQL server, started when the first test asks for it."""
+"""What all tests share: servers of PostgreSQL and RabbitMQ, each started when the first test asks for it."""
 
 from __future__ import annotations
 
 from tests.postgresql import postgresql
+from tests.rabbitmq import rabbitmq
 
-__all__ = ["postgresql"]
+__all__ = ["postgresql", "rabbitmq"]

@@ -24,7 +24,7 @@ from craton.messages.told import Told
 from craton.messages.transport import LATER, TAKEN, Message, Receive, Resend, Verdict
 from craton.sources import Clock, Ids
 
-OPENED_WITHIN = 10.0  # seconds for a connection
+OPENED_WITHIN = 10.0  # seconds
 CLOSED_WITHIN = 2.0
 CONFIRMED_WITHIN = 10.0  # seconds for a batch
 LONGEST_PAUSE = 5.0  # seconds between looks for a server that is away
@@ -92,9 +92,10 @@ class RabbitMQ:
         still read acknowledgements.
         """
         async with AsyncExitStack() as stack:
-            publishes, takes = await self.open(stack, "publishes"), await self.open(stack, "takes")
-            self.check(publishes)
-            await self.declare(publishes)
+            async with asyncio.timeout(OPENED_WITHIN):
+                publishes, takes = await self.open(stack, "publishes"), await self.open(stack, "takes")
+                self.check(publishes)
+                await self.declare(publishes)
             stack.callback(self.forget)
             self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self.publishes, self.takes = publishes, takes
@@ -110,8 +111,7 @@ class RabbitMQ:
         """One connection, closed at the end."""
         query = {"heartbeat": HEARTBEAT, **self.url.query, "name": f"{self.application}.{self.service} {purpose}"}
         connection = aiormq.Connection(self.url.with_query(query))
-        async with asyncio.timeout(OPENED_WITHIN):
-            await connection.connect()
+        await connection.connect()
         stack.push_async_callback(close, connection)
         return connection
 
@@ -217,8 +217,10 @@ class RabbitMQ:
             await self.recover(module, resend)
         channel = await self.takes.channel(publisher_confirms=False)
         try:
-            await channel.queue_declare(name, durable=True, arguments=QUEUE | {"x-dead-letter-exchange": self.dead})
-            await channel.queue_bind(name, self.exchange, module)
+            async with asyncio.timeout(OPENED_WITHIN):
+                arguments = QUEUE | {"x-dead-letter-exchange": self.dead}
+                await channel.queue_declare(name, durable=True, arguments=arguments)
+                await channel.queue_bind(name, self.exchange, module)
             await Queue(channel, module, receive=receive, resend=resend, ask=self.ask).consume(name)
         finally:
             await close(channel)
@@ -238,7 +240,7 @@ class RabbitMQ:
         assert self.takes
         channel = await self.takes.channel(publisher_confirms=False)
         try:
-            await channel.queue_declare(queue, passive=True)
+            await channel.queue_declare(queue, passive=True, timeout=OPENED_WITHIN)
         except ChannelNotFoundEntity:
             return False
         await channel.close()
