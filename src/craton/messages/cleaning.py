@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Delete, Float, bindparam, delete, select
@@ -38,11 +38,13 @@ class Cleaner:
     event-sourced streams, which stay for ever.
 
     The outbox is gone through by its primary key, on from where the last look ended, so that what stays is passed once;
-    the inbox by its index of times.
+    the inbox by its index of times. `first` cleans what goes with the keys in the inbox: a piece, and says how much.
     """
 
-    def __init__(self, store: Store, module: str, *, retention: float) -> None:
-        self.store, self.module, self.retention = store, module, retention
+    def __init__(
+        self, store: Store, module: str, *, retention: float, first: Callable[[], Awaitable[int]] | None = None
+    ) -> None:
+        self.store, self.module, self.retention, self.first = store, module, retention, first
         self.told, self.after = Told(f"{module}: old events could not be removed"), 0
         tables = tables_of(module)
         o, i = tables.outbox, tables.inbox
@@ -69,7 +71,8 @@ class Cleaner:
         """Remove all that is old enough."""
         left = True
         while left:
-            left = bool(await self.clean_outbox() + await self.clean_inbox())
+            before = await self.first() if self.first else 0
+            left = bool(before + await self.clean_outbox() + await self.clean_inbox())
 
     async def clean_outbox(self) -> int:
         """One piece of the outbox; how much of it was looked at."""

@@ -22,6 +22,7 @@ from craton.messages.relay import LONGEST, Relay
 from craton.messages.subscriber import Subscriber, handler
 from craton.messages.transport import LATER, Broker, Message, Transport, Verdict
 from craton.run.hosting import Hosted
+from craton.sagas.cleaning import SagaCleaner
 from craton.sources import Ids
 
 EVENTS = Method(
@@ -80,7 +81,9 @@ class Post:
 
     def receive(self, hosted: Hosted) -> Endpoint | None:
         """The endpoint that takes events for a module; None where it does not subscribe."""
-        self.cleaners.append(Cleaner(hosted.store, hosted.module, retention=self.retention))
+        where: dict[str, Any] = dict(store=hosted.store, module=hosted.module, retention=self.retention)
+        sagas = SagaCleaner(**where).clean if hosted.sagas.methods else None
+        self.cleaners.append(Cleaner(**where, first=sagas))
         subscribers = subscribers_of(hosted)
         if not subscribers:
             return None
@@ -114,9 +117,14 @@ class Post:
         """Take what the broker keeps for a module, for ever."""
         assert self.broker is not None
         receiver, relay = self.receivers.get(module), self.relays.get(module)
-        await self.broker.consume(
-            module, receiver.receive if receiver else refuse, relay.send_again if relay else nothing_to_send
-        )
+
+        async def resend(destination: str, stream: str, first: int) -> None:
+            if relay and stream:
+                await relay.send_again(destination, stream, first)
+            elif relay:
+                await relay.send_all_again(destination, retention=self.retention)
+
+        await self.broker.consume(module, receiver.receive if receiver else refuse, resend)
 
 
 def run(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
@@ -137,10 +145,6 @@ def nobody() -> None:
 async def refuse(batch: Sequence[Message]) -> Sequence[Verdict]:
     """What a module answers that does not subscribe any more: the broker keeps it, for code that does."""
     return [LATER] * len(batch)
-
-
-async def nothing_to_send(destination: str, stream: str, first: int) -> None:
-    """What a module sends again that publishes nothing."""
 
 
 def subscribers_of(hosted: Hosted) -> list[Subscriber]:

@@ -462,7 +462,7 @@ class Run:
             if self.merged(self.endpoint(entry.method)):
                 await self.undo_inside(step, entry, bound)
             else:
-                await self.undo_outside(step, bound)
+                await self.undo_outside(step, bound, known=entry.status == "done")
         except KeyError as error:
             await self.park(Misuse(f"{entry.undo}, which undoes {entry.method}, is not there any more: {error}"))
         except (Fault, CallError) as error:
@@ -484,12 +484,14 @@ class Run:
                 await unit.rollback_to(f"undo{step}")
         answer.give(undo.endpoint.method, undo.endpoint.name)
 
-    async def undo_outside(self, step: int, undo: Bound) -> None:
-        """Elsewhere: the step's key tells there what is to be undone; a tombstone stops a late original."""
+    async def undo_outside(self, step: int, undo: Bound, *, known: bool) -> None:
+        """Elsewhere. Where it is not known here that the step was done, its key tells it there; a tombstone stops a
+        late original. (Where it is known, the key may have been forgotten there by now.)"""
         self.record.dirty.add(step)
         await self.flush()
         key = f"{self.record.id}:{step}"
-        await Asking(undo, key=f"{key}:undo", undoes=key, patient=True, patient_if_unknown=True).insist()
+        undoes = None if known else key
+        await Asking(undo, key=f"{key}:undo", undoes=undoes, patient=True, patient_if_unknown=True).insist()
 
 
 @dataclass(frozen=True, slots=True)
