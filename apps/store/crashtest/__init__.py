@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from apps.store.crashtest.audit import Case, audit
@@ -13,6 +14,7 @@ from apps.store.crashtest.books import read_books
 from apps.store.crashtest.customers import Customer
 from apps.store.crashtest.wishes import Wish
 from apps.store.importer import OWN, read_products
+from craton import CallError
 from craton.lab.crashtest import Scene
 
 STOCK = {level.sku: level.on_hand for _, level in read_products(OWN)}
@@ -36,8 +38,14 @@ def wishes(chance: random.Random) -> list[Wish]:
 
 
 async def scenario(scene: Scene) -> None:
-    """They all buy at once."""
-    await visit(scene, wishes(scene.chance))
+    """They all buy at once, while the order book is built anew."""
+    await asyncio.gather(visit(scene, wishes(scene.chance)), rebuild(scene))
+
+
+async def rebuild(scene: Scene) -> None:
+    """Ask for the order book to be built anew; whoever is asked may be struck just now."""
+    with suppress(CallError):
+        await scene.operator.rebuild("orders.book")
 
 
 async def visit(scene: Scene, wishes: Sequence[Wish]) -> None:

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from craton.errors import DeclarationError, SettingsError
+from craton.errors import CallError, DeclarationError, SettingsError
 from craton.lab.crashtest_armed import CONTROL
 from craton.lab.crashtest_control import KINDS, Blow, Control, Kind, Place
 from craton.lab.records import Records
 from craton.run.child import Program, Say, answers
 from craton.run.folder import Folder
 from craton.run.loading import load_application
+from craton.run.operating import Operator
 from craton.run.plan import Plan
 from craton.run.supervisor import Options, first_of, plan_of
 from craton.testing.processes import Processes, begin, drop_line
@@ -57,6 +58,11 @@ class Scene:
     def url(self) -> str:
         """Where the application's edge is."""
         return self.processes.url
+
+    @property
+    def operator(self) -> Operator:
+        """What an operator asks the services."""
+        return Operator(self.processes.door)
 
 
 Scenario = Callable[[Scene], Awaitable[None]]
@@ -200,7 +206,13 @@ class Crashtest:
         places = [child.program.answers_at for child in self.scene.processes.children.values()]
         if self.control.resting or not all(await asyncio.gather(*map(answers, places))):
             return True
-        return bool(await self.scene.records.unrest())
+        if await self.scene.records.unrest():
+            return True
+        try:
+            models = await self.scene.operator.projections()
+        except CallError:
+            return True
+        return any(model.behind or model.rebuilding for model in models)
 
 
 async def crashtest(setting: Setting, say: Say = drop_line) -> AsyncGenerator[Result, None]:
