@@ -30,10 +30,10 @@ class Connection(asyncio.Protocol):
         """Open."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """A server that closes a connection has failed."""
         if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_exception(error or ConnectionResetError("the server closed the connection"))
+            self.waiting.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
         """An answer is whole when its body is."""

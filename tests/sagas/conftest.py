@@ -47,6 +47,7 @@ def host(running: Running, module: str) -> Process:
 
 async def status(running: Running, id: str, *states: str) -> SagaStatus:
     """A saga's status, once it is in one of these states, or ended."""
+    found = None
     for _ in range(400):
         found = await running.door.saga("dispatch", id, caller=user("ann", "admin"))
         if found is not None and found.state in (states or ("done", "fault", "failed", "parked")):

@@ -98,7 +98,7 @@ async def test_a_mail_server_that_fails_now_and_then_delays_and_loses_nothing(
 ) -> None:
     async with shop_with(box, topology, tmp_path) as shop:
         sku = await shop.product(stock=50)
-        box.troubles += ["busy", "fine", "cut off when taken", "greylisted", "greylisted", "cut off when taken"]
+        box.troubles.extend(("busy", "fine", "cut off when taken", "greylisted", "greylisted", "cut off when taken"))
         orders = [await shop.customer().order_of(sku) for _ in range(6)]
         box.close()
         orders += [await shop.customer().order_of(sku) for _ in range(3)]  # nobody waits for the mail server
@@ -118,7 +118,7 @@ async def test_a_message_that_is_refused_holds_up_no_other(box: Mailbox, tmp_pat
         box.troubles.append("unknown mailbox")
         refused = await shop.customer().order_of(sku)
         await shop.settled()
-        box.troubles += ["greylisted"] * 3
+        box.troubles.extend(("greylisted", "greylisted", "greylisted"))
         taken = [await shop.customer().order_of(sku) for _ in range(3)]
         await shop.settled()
         [bounced] = await messages(shop, refused.id)

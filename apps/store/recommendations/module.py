@@ -55,7 +55,7 @@ class Habits(Recommendations):
 
     async def best(self, statement: Any, given: tuple[str, ...], limit: int) -> list[tuple[str, int]]:
         """The first products of a list that leaves the given ones out."""
-        found = await self.db.execute(statement, {"given": list(given), "most": limit})
+        found: Any = await self.db.execute(statement, {"given": list(given), "most": limit})
         return [(sku, score) for sku, score in found]
 
     async def learn(self, event: OrderPaid) -> None:

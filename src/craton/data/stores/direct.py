@@ -153,7 +153,7 @@ class DirectResult(CursorResult[Any]):
         return context
 
     @property
-    def rowcount(self) -> int:
+    def rowcount(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]  # there it is memoized
         """How many rows it changed."""
         return int(self.ran.rowcount)
 
@@ -181,7 +181,7 @@ class Plans:
         """A statement that has not been seen before; another one like it may have been."""
         key: Any = statement._generate_cache_key()  # type: ignore[attr-defined]  # all that are executed have it
         plan = None if key is None else self.plans.get((key.key, names))
-        if plan is None or key.params or statement._execution_options:
+        if key is None or plan is None or key.params or statement._execution_options:
             return None
         found = Bound(plan, statement, names, key.bindparams)
         if len(self.bound) >= MOST:
