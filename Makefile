@@ -50,8 +50,8 @@ format: develop  ## mend what can be mended by itself
 chaos: develop system  ## the nightly form: many seeds of checkouts under kill -9
 	@$(BIN)/pytest -m chaos
 
-crashtest: develop system  ## a crash at every commit and every await of the checkout
-	@$(BIN)/pytest tests/crash
+crashtest: develop system  ## the store, struck at every failpoint, in every structure, on SQLite and PostgreSQL
+	@CRATON_PAYMENTS_TIMEOUT=1 $(BIN)/python -m tests.lab.crashtest
 
 bench: develop system  ## every benchmark, ours beside its peers
 	@for group in $$($(BIN)/python -m bench list --names); do $(BIN)/python -m bench $$group || exit 1; done

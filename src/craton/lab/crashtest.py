@@ -217,10 +217,17 @@ class Crashtest:
 
 async def crashtest(setting: Setting, say: Say = drop_line) -> AsyncGenerator[Result, None]:
     """All trials of one structure. `say` is given every line of every process."""
+    async with opened(setting, say) as test:
+        async for result in test.run():
+            yield result
+
+
+@asynccontextmanager
+async def opened(setting: Setting, say: Say = drop_line) -> AsyncIterator[Crashtest]:
+    """One structure, running."""
     async with own_database(setting) as alone, started(alone, say) as (processes, control):
         async with Records(processes) as records:
-            async for result in Crashtest(alone, Scene(processes, records), control).run():
-                yield result
+            yield Crashtest(alone, Scene(processes, records), control)
 
 
 @asynccontextmanager

@@ -1,0 +1,19 @@
+"""A sample of what `craton crashtest apps.store` tries, other trials each day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from craton.lab.crashtest import Setting, run_all
+from craton.lab.crashtest_report import line
+
+SEED = date.today().toordinal()
+
+
+async def sample(topology: str, number: int, *, database: str | None = None, package: str = "apps.store") -> None:
+    """So many trials in one structure on one store."""
+    setting = Setting(package=package, topology=topology, database=database, sample=number, seed=SEED)
+    results = await run_all(setting, lambda result: print(line(result)))
+    assert len(results) == number
+    assert not [line(result) for result in results if result.verdict == "failed"], f"{setting}, seed {SEED}"
+    assert sum(result.verdict == "ok" for result in results) > number / 2
