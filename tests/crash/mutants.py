@@ -18,9 +18,11 @@ from craton.data.inbox import DONE, Answer, Inbox, Keyed
 from craton.data.store import Unit, transact
 from craton.data.stores.sqlite_unit import SQLiteUnit
 from craton.messages import receiver
+from craton.messages.outbox import Outbox, Row
 from craton.messages.receiver import Receiver
 from craton.messages.relay import Relay
 from craton.messages.transport import TAKEN, Message, Verdict
+from craton.sagas.arrivals import Arrival, Arrivals
 from craton.sagas.journal import Entry, Journal
 from craton.sagas.run import Run
 
@@ -29,6 +31,8 @@ MUTANTS: Mutants = {}
 """Bugs of commands, effects and sagas."""
 OF_EVENTS: Mutants = {}
 """Bugs of relay and receiver."""
+OF_WAITS: Mutants = {}
+"""Bugs of sagas that sleep and wait for events."""
 
 
 def mutant(
@@ -168,7 +172,7 @@ async def not_picked_up(self: Journal, mine: set[str]) -> list[tuple[str, int]]:
 
 # ---------------------------------------------------------------------- events
 
-receive, send, turn, started = Receiver.receive, Relay.send, Relay.turn, set[Any]()
+receive, send, due, started = Receiver.receive, Relay.send, Outbox.due, set[Any]()
 
 
 @mutant("a message is confirmed before it is committed", Receiver, "receive", among=OF_EVENTS)
@@ -185,18 +189,18 @@ async def confirmed_early(self: Receiver, batch: Sequence[Message]) -> list[Verd
 
 @mutant("an event is marked as sent before it is confirmed", Relay, "send", among=OF_EVENTS)
 async def marked_early(self: Relay, lane: Any, rows: Sequence[Any]) -> None:
-    await self.write(lambda unit: unit.execute(self.module, self.mark, {"found": [row.position for row in rows]}))
+    await self.outbox.change(self.outbox.mark, [row.position for row in rows])
     await send(self, lane, rows)
 
 
-@mutant("events are found by their numbers instead of their status", Relay, "turn", among=OF_EVENTS)
-async def by_number(self: Relay) -> int:
+@mutant("events are found by their numbers instead of their status", Outbox, "due", among=OF_EVENTS)
+async def by_number(self: Outbox) -> list[Row]:
     held: Any = self
-    held.base = getattr(self, "base", self.scan)
-    self.scan = held.base.where(self.table.c.position > getattr(self, "last", 0))
-    rows = (await self.store.read(self.module, self.scan)).all()
-    held.last = max([getattr(self, "last", 0), *(row.position for row in rows)])
-    return await turn(self)
+    held.base, last = getattr(self, "base", self.select_due), getattr(self, "last", 0)
+    self.select_due = held.base.where(self.table.c.position > last)
+    rows = await due(self)
+    held.last = max([last, *(row.position for row in rows)])
+    return rows
 
 
 @mutant("the inbox knows a message by its id alone", receiver, "key_of", among=OF_EVENTS)
@@ -226,3 +230,42 @@ async def insert_and_catch(self: Inbox, unit: Unit, key: str, name: str) -> bool
 async def noted_apart(self: Inbox, unit: Unit, key: str, name: str) -> bool:
     with context(unit=None):
         return await transact(self.store, self.module, lambda own: inbox_once(self, own, key, name))
+
+
+prepare = Journal.prepare
+
+
+@mutant("nobody looks for what is due", Journal, "prepare", among=OF_WAITS)
+def not_due(self: Journal) -> Any:
+    self.looks = prepare(self)[:1]
+    return self.looks
+
+
+put_down = Run.put_down
+
+
+@mutant("until when it waits is not in the journal", Run, "put_down", among=OF_WAITS)
+async def until_forgotten(self: Run, due: float, *, awaits: str | None = None, latest: str = "") -> None:
+    del self.record.entries[self.step]
+    self.record.dirty.discard(self.step)
+    await put_down(self, due, awaits=awaits, latest=latest)
+
+
+record = Arrivals.record
+
+
+@mutant("an event is kept only for who waits already", Arrivals, "record", among=OF_WAITS)
+async def kept_for_some(self: Arrivals, unit: Unit, arrival: Arrival) -> None:
+    waiting = self.saga.update().where(self.saga.c.awaits == arrival.awaits).values(due=0.0)
+    if (await unit.execute(self.module, waiting)).rowcount:
+        await record(self, unit, arrival)
+
+
+close = Run.close
+
+
+@mutant("a step that came to its end beside one that failed is not undone", Run, "close", among=OF_WAITS)
+def not_undone(self: Run, step: int, entry: Entry, answer: Answer) -> None:
+    close(self, step, entry, answer)
+    if any(other.status == "fault" for other in self.record.entries.values()):
+        entry.undo = None

@@ -77,6 +77,9 @@ class Dispatch(Protocol):
     @saga(awaits=Arrived)
     async def follow(self, parcel: str, hours: int, times: int = 1) -> tuple[str, ...]: ...
 
+    @saga(raises=Broken, awaits=Arrived)
+    async def journey(self, parcels: tuple[str, ...], seconds: int) -> str: ...
+
     @saga
     async def unsaid(self, parcel: str) -> None: ...
 
@@ -138,11 +141,13 @@ class Packer(Parcels):
         if OUTSIDE.at_once >= OUTSIDE.together:
             OUTSIDE.met.set()
         await OUTSIDE.met.wait()
-        OUTSIDE.labels.append(parcel)
+        if parcel not in OUTSIDE.labels:
+            OUTSIDE.labels.append(parcel)
         return f"label {parcel}"
 
     async def tear_off(self, parcel: str) -> None:
-        OUTSIDE.labels.remove(parcel)
+        if parcel in OUTSIDE.labels:
+            OUTSIDE.labels.remove(parcel)
 
     async def stamp(self, parcel: str) -> str:
         OUTSIDE.labels.append(parcel)
@@ -188,6 +193,19 @@ class Dispatcher(Dispatch):
             places.append(event.place if event else "nowhere")
         await self.saga.step(self.renote, parcel, places[-1])
         return tuple(places)
+
+    async def journey(self, parcels: tuple[str, ...], seconds: int) -> str:
+        saga, step, packer, first = self.saga, self.saga.step, self.parcels, parcels[0]
+        await step(self.note, first, "begun").undo(self.renote, first, "given up")
+        packed = [step(packer.pack, p).undo(packer.unpack, p) for p in parcels]
+        await saga.gather(*packed, step(packer.label, first).undo(packer.tear_off, first))
+        await saga.sleep(30)
+        await step(self.renote, first, "under way")
+        event = await saga.event(Arrived, key=first, within=seconds)
+        if event is None:
+            raise Broken(f"{first} is lost")
+        await step(self.renote, first, event.place)
+        return event.place
 
     async def unsaid(self, parcel: str) -> None:
         waits: Any = self.saga
