@@ -97,7 +97,7 @@ async def inbox_apart(self: Command, arguments: Any, *, key: str | None = None, 
         found.check(call)
         return (found.final or DONE).give(self.method, self.name)
     if await transact(self.store, self.module, lambda unit: self.inbox.undoing(unit, call)):
-        answer = await transact(self.store, self.module, lambda unit: self.guarded(unit, arguments))
+        answer = await transact(self.store, self.module, lambda unit: self.guarded(unit, call, arguments))
     else:
         answer = DONE
     await transact(self.store, self.module, lambda unit: self.inbox.write(unit, call, answer))

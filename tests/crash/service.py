@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -100,9 +102,10 @@ class Service:
 
 def abandon(store: Any) -> None:
     """What the operating system does to the files of a process that died."""
-    if (writer := getattr(store, "writer", None)) is not None and writer.connection.raw.in_transaction:
-        writer.connection.raw.set_trace_callback(None)
-        writer.connection.bare.execute("ROLLBACK")
+    with suppress(sqlite3.ProgrammingError):  # it was closed, since the service could not be opened
+        if (writer := getattr(store, "writer", None)) is not None and writer.connection.raw.in_transaction:
+            writer.connection.raw.set_trace_callback(None)
+            writer.connection.bare.execute("ROLLBACK")
     for name in ("reader", "inspector", "writer"):  # the writer last: it waits for no disk
         if hasattr(store, name):
             getattr(store, name).connection.raw.close()
