@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
@@ -55,6 +56,7 @@ class Letters:
 
     def __init__(self, store: Store, module: str, *, inbox: Inbox, subscribers: Sequence[Subscriber]) -> None:
         self.store, self.module, self.inbox, self.subscribers = store, module, inbox, subscribers
+        self.stopping = False
         self.signal, self.trouble = asyncio.Event(), Told(f"{module}: letters could not be looked after")
         tables = tables_of(module)
         self.table, self.cursor = tables.letter, tables.cursor
@@ -110,18 +112,25 @@ class Letters:
         """For ever: try again what is due."""
         CONTEXT.set(Context())
         fresh = True
-        while True:
+        while not self.stopping:
             self.signal.clear()
             try:
                 if fresh:
                     await self.reread()
                     fresh = False
-                while await self.retry_due():
+                while not self.stopping and await self.retry_due():
                     pass
                 self.trouble.good()
             except Exception as error:  # the database may be away for a while
                 self.trouble.bad(error)
-            await asyncio.sleep(POLL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self.signal.wait()
+
+    def stop(self) -> None:
+        """End after the letter in hand."""
+        self.stopping = True
+        self.signal.set()
 
     async def reread(self) -> None:
         """This code may know what older code did not."""

@@ -113,21 +113,39 @@ class Outbox:
             await self.change(self.free, found)
 
     async def kept(self, destination: str, stream: str, *, status: str | None = None) -> dict[int, list[int]]:
-        """The events for a destination, of a stream or of all, as positions by their numbers.
+        """The events of a stream for a destination, as positions by their numbers.
 
         It goes through the whole outbox: after a disaster, and only then.
         """
         t, found = self.table.c, dict[int, list[int]]()
-        query = select(t.position, t.sequences).where(t.stream == stream if stream else t.stream.is_not(None))
+        query = select(t.position, t.sequences).where(t.stream == stream)
         rows = await self.store.read(self.module, query.where(t.status == status) if status else query)
         for position, sequences in rows.all():
             if (number := msgspec.json.decode(sequences).get(destination)) is not None:
                 found.setdefault(number, []).append(position)
         return found
 
-    async def unsend(self, destination: str, positions: Sequence[int]) -> None:
-        """Have events sent to a destination once more."""
-        again: dict[str, Any] = dict(status="stored", pending=destination, due=0.0, attempts=0)
+    async def unsend_all(self, destination: str, *, retention: float) -> int:
+        """Have all that inboxes still know sent once more, to a destination, or to all (""); how much that is."""
+        t, after, count = self.table.c, 0, 0
+        query = select(t.position, t.sequences).where(
+            t.status == literal_column("'sent'"), t.created > self.store.moment - retention,
+            t.position > bindparam("after"),
+        ).order_by(t.position).limit(CHUNK)
+        while rows := (await self.store.read(self.module, query, {"after": after})).all():
+            found: dict[str, list[int]] = {}
+            for position, sequences in rows:
+                names = [name for name in msgspec.json.decode(sequences) if destination in ("", name)]
+                found.setdefault(",".join(names), []).append(position)
+            found.pop("", None)
+            for pending, positions in found.items():
+                await self.unsend(pending, positions)
+            after, count = rows[-1].position, count + sum(map(len, found.values()))
+        return count
+
+    async def unsend(self, pending: str, positions: Sequence[int], *, attempts: int = 0) -> None:
+        """Have events sent once more, to destinations separated by commas."""
+        again: dict[str, Any] = dict(status="stored", pending=pending, due=0.0, attempts=attempts)
         chosen = self.table.c.position.in_(bindparam("found", expanding=True))
         await self.change(update(self.table).where(chosen).values(**again, **self.lease), positions)
 

@@ -28,6 +28,8 @@ LONGEST = 30.0
 """Seconds that one sending may take."""
 MOST = 5.0
 """Seconds between two tries at most."""
+MOMENT = 1.0
+"""Seconds that what is under way is given when the process stops."""
 MISSED = 6
 """Tries after which it is looked into why an event comes too early."""
 LOST = 1_000_000
@@ -75,7 +77,7 @@ class Relay:
         self.outbox = Outbox(store, module, owner=owner)
         self.lanes: dict[str, Lane] = {}
         self.signal, self.told = asyncio.Event(), Told(f"{module}: events could not be relayed")
-        self.writing, self.tasks = asyncio.Lock(), set[asyncio.Task[None]]()
+        self.writing, self.tasks, self.stopping = asyncio.Lock(), set[asyncio.Task[None]](), False
 
     # ------------------------------------------------------------------ its life
 
@@ -87,7 +89,7 @@ class Relay:
         """For ever: relay what is stored, at once after its commit; and now and then what others have left."""
         CONTEXT.set(Context())
         failures, looked = Backoff(first=0.1, most=MOST), 0.0
-        while True:
+        while not self.stopping:
             self.signal.clear()
             try:
                 if not self.store.exclusive and asyncio.get_running_loop().time() - looked >= POLL:
@@ -112,9 +114,16 @@ class Relay:
         except TimeoutError:
             pass
 
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self.stopping = True
+        self.wake()
+
     async def close(self) -> None:
-        """Break off what is under way: it is sent again."""
+        """Give what is under way a moment, then break it off: it is sent again."""
         tasks = list(self.tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=MOMENT)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -237,27 +246,39 @@ class Relay:
 
     async def miss(self, lane: Lane, row: Row, expected: int) -> None:
         """A destination goes on waiting for an earlier event of a stream: it may have lost what it had confirmed."""
-        if expected not in await self.outbox.kept(lane.name, row.stream):
-            log.error("%s: events %d to %d of %s for %s are lost", self.module, expected,
-                      row.sequences[lane.name] - 1, row.stream, lane.name)
+        if await self.send_again(lane.name, row.stream, expected) == row.sequences[lane.name]:
             row.attempts = LOST
-        await self.send_again(lane.name, row.stream, expected)
 
-    async def send_again(self, destination: str, stream: str, first: int) -> None:
-        """Send again, from a number on, what a destination had confirmed, or a broker; all of it where no stream is
-        named."""
+    async def send_again(self, destination: str, stream: str, first: int) -> int:
+        """Send again, from a number on, what a destination had confirmed, or a broker for it. The number with which the
+        stream goes on: a later one, where events are lost for good; 0 where none is left."""
+        kept = await self.outbox.kept(destination, stream)
+        on = min((number for number in kept if number >= first), default=0)
         sent = await self.outbox.kept(destination, stream, status="sent")
-        again = [place for number, places in sent.items() for place in places if not stream or number >= first]
+        again = [place for number, places in sent.items() for place in places if number >= first]
         if again:
-            log.error("%s: %s lacks what it had confirmed (%s); %d events are sent again", self.module, destination,
-                      f"{stream} from number {first} on" if stream else "all of it", len(again))
+            log.error("%s: %s lacks what it had confirmed (%s from number %d on); %d events are sent again",
+                      self.module, destination, stream, first, len(again))
             await self.outbox.unsend(destination, again)
+        if on != first:
+            log.error("%s: events of %s for %s are lost: from number %d %s", self.module, stream, destination, first,
+                      f"to {on - 1}" if on else "on")
+        if on > first:
+            await self.outbox.unsend(destination, sent.get(on, ()), attempts=LOST)
+        self.wake()
+        return on
+
+    async def send_all_again(self, destination: str, *, retention: float) -> None:
+        """Send again to a destination, or to all (""), what a broker has lost, as far as inboxes still know it."""
+        if count := await self.outbox.unsend_all(destination, retention=retention):
+            log.warning("%s: the broker has lost events for %s: %d are sent again", self.module, destination or "all",
+                        count)
             self.wake()
 
     async def lag(self) -> Lag:
         """How far it is behind."""
         stored, oldest = await self.outbox.behind()
-        return Lag(stored, oldest, tuple(lane.name for lane in self.lanes.values() if lane.left()))
+        return Lag(stored, oldest, tuple(lane.name for lane in self.lanes.values() if lane.backoff.tries))
 
 
 def parts(rows: Sequence[Row]) -> list[list[Row]]:

@@ -18,7 +18,7 @@ from craton.messages.cleaning import Cleaner
 from craton.messages.events import Events
 from craton.messages.letters import Letters
 from craton.messages.receiver import Receiver
-from craton.messages.relay import LONGEST, Relay
+from craton.messages.relay import LONGEST, MOMENT, Relay
 from craton.messages.subscriber import Subscriber, handler
 from craton.messages.transport import LATER, Broker, Message, Transport, Verdict
 from craton.run.hosting import Hosted
@@ -106,10 +106,10 @@ class Post:
         for cleaner in self.cleaners:
             run(cleaner.tend(), stack)
         for receiver in self.receivers.values():
-            run(receiver.letters.tend(), stack)
+            run(receiver.letters.tend(), stack, stop=receiver.letters.stop)
         for relay in self.relays.values():
             stack.push_async_callback(relay.close)
-            run(relay.run(), stack)
+            run(relay.run(), stack, stop=relay.stop)
         for module in self.relays.keys() | self.receivers.keys() if self.broker else ():
             run(self.consume(module), stack)
 
@@ -127,15 +127,18 @@ class Post:
         await self.broker.consume(module, receiver.receive if receiver else refuse, resend)
 
 
-def run(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
-    """Run something until the process stops."""
+def run(work: Coroutine[Any, Any, None], stack: AsyncExitStack, *, stop: Callable[[], None] | None = None) -> None:
+    """Run something until the process stops: then it is told, where it can be, and given a moment."""
     task = asyncio.get_running_loop().create_task(work)
 
-    async def stop() -> None:
+    async def end() -> None:
+        if stop is not None:
+            stop()
+            await asyncio.wait({task}, timeout=MOMENT)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    stack.push_async_callback(stop)
+    stack.push_async_callback(end)
 
 
 def nobody() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -36,6 +37,8 @@ FULL = {"53100": "its disk is full", "53200": "it is out of memory", "53300": "i
 RELATION = re.compile(r'"?([\w.]+)"?')
 PREPARED = 500
 """Statements that the server keeps for one connection."""
+MOMENT = 2.0
+"""Seconds that connections in use are given when all are closed."""
 LONGEST = 63
 """Characters of a name in PostgreSQL; it cuts longer ones off."""
 
@@ -181,7 +184,7 @@ class Connections:
 
     def __init__(self, engine: AsyncEngine, size: int, plans: Plans) -> None:
         self.engine, self.plans = engine, plans
-        self.slots = asyncio.Semaphore(size)
+        self.size, self.slots, self.closed = size, asyncio.Semaphore(size), False
         self.idle: list[PostgreSQLConnection] = []
 
     async def acquire(self, module: str) -> PostgreSQLConnection:
@@ -202,7 +205,7 @@ class Connections:
     async def release(self, connection: PostgreSQLConnection) -> None:
         """Give it back; a broken one is not kept."""
         try:
-            if connection.broken:
+            if connection.broken or self.closed:
                 await connection.close()
             else:
                 self.idle.append(connection)
@@ -210,9 +213,18 @@ class Connections:
             self.slots.release()
 
     async def close(self) -> None:
-        """End the idle ones."""
+        """End them. Those in use are given a moment: a COMMIT goes on when its caller does not."""
+        self.closed, held = True, 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT):
+                while held < self.size:
+                    await self.slots.acquire()
+                    held += 1
         for connection in self.idle:
             await connection.close()
+        self.idle.clear()
+        for _ in range(held):
+            self.slots.release()
         await self.engine.dispose()
 
 
