@@ -230,9 +230,9 @@ class RabbitMQ:
 
         The modules whose queues are gone, too, do the same for themselves, so that nobody needs to be reached.
         """
+        await resend("", "", 0)
         for other in self.modules:
             if other != module:
-                await resend(other, "", 0)
                 await self.ask(other, Missing(module, "", 0))
 
     async def has(self, queue: str) -> bool:
