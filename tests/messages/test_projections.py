@@ -166,6 +166,11 @@ async def test_two_who_catch_up_at_once_apply_each_event_once(running: Running) 
     assert await rows(running, BY_HAND) == [("a", BATCH + 20, BATCH + 21)]
 
 
+async def test_a_projection_does_not_catch_up_inside_a_transaction(running: Running) -> None:
+    with pytest.raises(Misuse, match="cannot catch up inside a transaction"):
+        await transact(process(running).store, "bank", lambda unit: by_hand(running).catch_up())
+
+
 # ---------------------------------------------------------------------- late commits
 
 

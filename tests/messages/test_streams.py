@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import insert, select, update
 
-from craton import DeclarationError, Event, Failed, Misuse, Streams, UnknownEvent, Value, VersionConflict
+from craton import DeclarationError, Event, Failed, Misuse, Secret, Streams, UnknownEvent, Value, VersionConflict
 from craton.data.store import transact
 from craton.data.tables import tables_of
 from craton.messages.stored import event_of
@@ -233,7 +233,17 @@ def bare(state, event):  # type: ignore[no-untyped-def]
     return state
 
 
+def rival(account: Where | None, event: Renamed) -> Where:
+    return Where(event.name)
+
+
+class Renamed(Event, key="account"):
+    account: str
+    name: str
+
+
 @pytest.mark.parametrize(("function", "message"), [
+    (rival, "rival and evolve have streams with one key, account: rename one"),
     (keyless, "keyless: events of one stream have one key"), (no_event, "no_event takes <class 'int'>"),
     (bare, "bare must be written as"),
 ])
@@ -241,6 +251,19 @@ async def test_an_evolve_that_says_too_little_is_refused(running: Running, funct
     streams = process(running).streams["bank"]
     with pytest.raises(DeclarationError, match=message):
         streams.of(function)  # type: ignore[arg-type]
+
+
+class Locked(Value):
+    pin: Secret
+
+
+def locked(state: Locked | None, event: Renamed) -> Locked:
+    return Locked(Secret(event.name))
+
+
+async def test_a_secret_in_a_state_of_which_snapshots_are_stored_is_refused(running: Running) -> None:
+    with pytest.raises(DeclarationError, match=r"pin is a Secret, but a snapshot of it is stored"):
+        process(running).streams["bank"].of(locked, snapshot_every=10)
 
 
 async def test_two_projections_of_one_name_are_refused(running: Running) -> None:

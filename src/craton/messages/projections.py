@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Table, and_, bindparam, delete, func, insert, select, tuple_
 
-from craton.calls.context import context
+from craton.calls.context import CONTEXT, Context, context
 from craton.contract import hints_of
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
@@ -102,7 +102,10 @@ class Projected:
             await self.live.apply(event, place)
 
     async def catch_up(self) -> None:
-        """Apply all that is committed. (An inline projection has it already.)"""
+        """Apply all that is committed. A query that must not be behind may ask for this first, a command may not. (An
+        inline projection has it already.)"""
+        if CONTEXT.get().unit is not None:
+            raise Misuse(f"projection {self.name} cannot catch up inside a transaction: make it inline, or ask before.")
         while not self.inline and await self.step(self.name, self.live) == BATCH:
             pass
 
@@ -111,12 +114,16 @@ class Projected:
         at = await self.at(name)
         rows = (await self.store.read(self.module, self.settled, {"xid": at[0], "position": at[1]})).all()
         if rows:
-            with context(kind="command", key=None, given=None, inner=None, run=None):
-                try:
-                    await transact(self.store, self.module, lambda unit: self.advance(unit, name, projection, at, rows))
-                except Overtaken:
-                    return BATCH
+            try:
+                await self.transact(lambda unit: self.advance(unit, name, projection, at, rows))
+            except Overtaken:
+                return BATCH
         return len(rows)
+
+    async def transact(self, body: Callable[[Unit], Awaitable[None]]) -> None:
+        """Run a part of it as a command of the module."""
+        with context(kind="command", key=None, given=None, inner=None, run=None):
+            await transact(self.store, self.module, body)
 
     async def at(self, name: str) -> Place:
         """The place of the last event that was applied."""
@@ -145,6 +152,7 @@ class Projected:
     async def tend(self) -> None:
         """Catch up whenever there is something new, and rebuild when that is asked for. What fails is told, and tried
         again, later each time."""
+        CONTEXT.set(Context())
         pause = POLL
         while True:
             self.woken.clear()
@@ -189,11 +197,10 @@ class Projected:
         the two change places, in one transaction."""
         if self.beside is None:
             raise Misuse(f"projection {self.name} has no tables to be rebuilt in: give Streams.project(beside=...).")
-        await transact(self.store, self.module, self.empty)
+        await self.transact(self.empty)
         while await self.step(self.aside, self.beside) == BATCH:
             pass
-        with context(kind="command", key=None, given=None, inner=None, run=None):
-            await transact(self.store, self.module, self.switch)
+        await self.transact(self.switch)
 
     async def empty(self, unit: Unit) -> None:
         """Begin with nothing."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from craton.calls import codec
 from craton.contract import hints_of
+from craton.crossing import check_no_secret
 from craton.data.database import Database
 from craton.data.store import Conflict, Store
 from craton.data.tables import tables_of
@@ -33,6 +34,7 @@ class Streams:
     def __init__(self, store: Store, module: str, events: Events) -> None:
         self.store, self.module, self.events = store, module, events
         self.projections: list[Projected] = []
+        self.keys: dict[str, str] = {}
 
     def of(self, evolve: Evolve[S, E], *, snapshot_every: int = 0, version: int = 1) -> Repository[S, E]:
         """The streams of one kind of aggregate. `evolve` gives the state after an event; before the first it is None.
@@ -41,7 +43,10 @@ class Streams:
         snapshot, after every so many events. Raise `version` when it makes something else: older snapshots are then
         ignored, as they are when the fields of the state have changed.
         """
-        return Repository(self, evolve, snapshot_every=snapshot_every, version=version)
+        made = Repository(self, evolve, snapshot_every=snapshot_every, version=version)
+        if (other := self.keys.setdefault(made.key, evolve.__name__)) != evolve.__name__:
+            raise DeclarationError(f"{evolve.__name__} and {other} have streams with one key, {made.key}: rename one.")
+        return made
 
     def project(
         self, name: str, projection: Projection[Any], *, beside: Projection[Any] | None = None, inline: bool = False
@@ -66,6 +71,8 @@ class Repository(Generic[S, E]):
         self.state, self.events = declared(evolve)
         self.key = key_of(self.events.values(), evolve.__name__)
         self.db = Database(streams.store, self.module)
+        if snapshot_every:
+            check_no_secret(self.state, evolve.__name__, reason="a snapshot of it is stored: leave it out")
         self.schema = f"{version} {fingerprint(self.state)}" if snapshot_every else ""
         self.select, self.keep = self.reading(), self.keeping()
 
