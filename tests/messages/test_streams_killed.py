@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from contextlib import suppress
 from itertools import count
@@ -14,6 +15,7 @@ from craton import CallError, KeyReused, NotRun
 from craton.testing.processes import Processes, start_processes
 from craton.testing.start import calling
 from tests.messages.accounts import Bank
+from tests.run.running import craton
 
 ACCOUNTS = ("a", "b", "c")
 
@@ -74,3 +76,21 @@ async def test_whatever_is_killed_each_payment_is_made_once_and_all_read_models_
         wanted = tuple(zip(ACCOUNTS, paid, strict=True))
         assert await bank.listed() == await bank.soon() == wanted
         assert [await bank.balance(account) for account in ACCOUNTS] == [(n, n + 1) for n in paid]
+
+
+@pytest.mark.timeout(120)
+async def test_the_command_lists_read_models_and_rebuilds_one(tmp_path: Path) -> None:
+    where = ["tests.messages.branch", "--data", str(tmp_path)]
+    async with craton("run", *where, "--topology", "alone", "--port", "0") as running:
+        await running.says(r"ready at \S+")
+        assert [line["id"] for line in await listed(*where)] == ["bank.list", "bank.later"]
+        async with craton("projections", "rebuild", *where, "bank.list") as command:
+            assert (await command.ended(), command.text) == (0, "done")
+        async with craton("projections", "rebuild", *where, "bank.none") as command:
+            assert await command.ended() == 1 and "there is none that has tables beside its own" in command.text
+
+
+async def listed(*where: str) -> list[dict[str, object]]:
+    async with craton("projections", "list", *where, "--json") as command:
+        assert await command.ended() == 0, command.text
+        return list(json.loads(command.text))
