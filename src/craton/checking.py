@@ -169,7 +169,7 @@ def check_handler(method: Method, where: str) -> None:
     """Refuse a handler that its events could not call."""
     check_events(method.on, f"{where}: @on")
     if method.kind not in ("command", "saga"):
-        raise DeclarationError(f"{where} is a {method.kind} that events call: write @on alone, or over @saga.")
+        raise DeclarationError(f"{where} is marked @on and @{method.kind}: write @on alone, or over @saga.")
     names = " | ".join(kind.__name__ for kind in method.on)
     takes = [field.type for field in msgspec.structs.fields(method.arguments)]
     kinds = get_args(takes[0]) if takes and get_origin(takes[0]) in UNIONS else takes

@@ -125,6 +125,8 @@ def on(*events: type[Event]) -> Callable[[F], F]:
 
     It takes the event, or a union of those named, and returns None. It is a command; over `@saga`, a saga.
     """
+    if not events:
+        raise DeclarationError("@on names no event: write @on(OrderPlaced).")
 
     def apply(f: F) -> F:
         setattr(f, MARK, replace(getattr(f, MARK, Mark("command", None, (), "caller")), on=events))

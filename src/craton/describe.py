@@ -20,7 +20,8 @@ WIDTH = 100
 
 
 class MethodDescription(Value):
-    """One method. `route` is "POST /orders"; `raises` holds the names of its faults."""
+    """One method. `route` is "POST /orders"; `raises` holds the names of its faults, `on` those of the events that call
+    it, and `awaits` those that the saga may wait for."""
 
     name: str
     kind: str
@@ -28,6 +29,8 @@ class MethodDescription(Value):
     route: str | None
     raises: tuple[str, ...]
     allow: str
+    on: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
 
 
 class NeedDescription(Value):
@@ -121,6 +124,7 @@ def describe_method(kind: type, method: Method) -> MethodDescription:
         name=method.name, kind=method.kind, signature=written(signature_of(getattr(kind, method.name), method.name)),
         route=f"{method.route.verb} {method.route.path}" if method.route else None,
         raises=tuple(fault.__name__ for fault in method.raises), allow=method.allow,
+        on=tuple(event.__name__ for event in method.on), awaits=tuple(event.__name__ for event in method.awaits),
     )
 
 
@@ -187,8 +191,11 @@ def facts(rows: Mapping[str, Iterable[str]]) -> Iterator[str]:
 
 
 def method_lines(method: MethodDescription, *, note: str = "") -> Iterator[str]:
-    """A method: its signature, then where and by whom it is reached, and what it raises."""
+    """A method: its signature, then where and by whom it is reached, its events, and what it raises."""
     yield from wrapped(f"  {note}{method.kind} {method.name}{method.signature}")
+    for word, events in (("on", method.on), ("awaits", method.awaits)):
+        if events:
+            yield from wrapped(f"      {word} {', '.join(events)}")
     if method.route:
         yield f"      {method.route}  ({method.allow})"
     if method.raises:

@@ -30,7 +30,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Column, MetaData, String, Table
 
-from craton import Application, Clock, Event, Fault, Ids, Module, Secret, Settings, Value, command, effect, query, saga
+from craton import (
+    Application, Clock, Event, Fault, Ids, Module, Secret, Settings, Value, command, effect, on, query, saga,
+)
 
 T = TypeVar("T")
 '''
