@@ -12,7 +12,7 @@ from craton.contract import MARK, Mark, Method, contract_of, hints_of, is_contra
 from craton.crossing import shown
 from craton.errors import DeclarationError
 from craton.module import Module
-from craton.raising import undeclared
+from craton.raising import unawaited, undeclared
 from craton.settings import Settings
 
 PROVIDED = frozenset({
@@ -83,6 +83,8 @@ def check_implementation(module: Module, implementation: type) -> None:
         if method.name not in promised:
             check_internal(implementation, method)
         check_faults(implementation, method)
+        if method.kind == "saga":
+            check_waits(implementation, method)
     for event in events_in(inspect.getmodule(implementation)):
         check_event(event)
 
@@ -154,6 +156,15 @@ def check_faults(implementation: type, method: Method) -> None:
         raise DeclarationError(
             f"{implementation.__name__}.{method.name} raises {fault.__name__} (line {line}), which it does not "
             f"declare: add it to @{method.kind}(raises=...)."
+        )
+
+
+def check_waits(implementation: type, method: Method) -> None:
+    """Refuse a wait for an event that a saga does not declare: it would never come."""
+    for event, line in unawaited(implementation, method):
+        raise DeclarationError(
+            f"{implementation.__name__}.{method.name} waits for {event.__name__} (line {line}), which it does not "
+            f"declare: add it to @saga(awaits=...)."
         )
 
 

@@ -1,4 +1,5 @@
-"""Which faults a method raises, read from its source, so that one it does not declare is found before it runs."""
+"""Which faults a method raises, and which events it waits for, read from its source, so that what it does not declare
+is found before it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from craton.contract import Method, marks_of
-from craton.values import Fault
+from craton.values import Event, Fault
 
 Caught = tuple[type[BaseException], ...]
 
@@ -20,13 +21,18 @@ def undeclared(implementation: type, method: Method) -> Iterator[tuple[type[Faul
 
     Each with its line in the file. Exact classes count: a fault crosses a link as the class that is declared.
     """
-    for fault, line in raised(implementation, method.name, caught=(), seen={method.name}):
-        if fault not in method.raises:
-            yield fault, line
+    for scan in scans(implementation, method.name, caught=(), seen={method.name}):
+        yield from ((fault, line) for fault, line in scan.faults if fault not in method.raises)
 
 
-def raised(implementation: type, name: str, *, caught: Caught, seen: set[str]) -> Iterator[tuple[type[Fault], int]]:
-    """The faults that one method lets out."""
+def unawaited(implementation: type, method: Method) -> Iterator[tuple[type[Event], int]]:
+    """The events that a saga waits for (`saga.event(OrderShipped, ...)`), and does not declare, each with its line."""
+    for scan in scans(implementation, method.name, caught=(), seen={method.name}):
+        yield from ((event, line) for event, line in scan.events if event not in method.awaits)
+
+
+def scans(implementation: type, name: str, *, caught: Caught, seen: set[str]) -> Iterator[Scan]:
+    """What stands in one method, and in those that it calls on `self`."""
     function = inspect.unwrap(getattr(implementation, name))
     try:
         lines, first = inspect.getsourcelines(function)
@@ -34,17 +40,18 @@ def raised(implementation: type, name: str, *, caught: Caught, seen: set[str]) -
         return  # no source to read, such as an extension's or an interactive session's
     scan = Scan(function, first, caught=caught)
     scan.visit(ast.parse(textwrap.dedent("".join(lines))))
-    yield from scan.faults
+    yield scan
     for helper, caught_there in scan.helpers:
         if helper in marks_of(implementation) or helper in seen:
             continue
         seen.add(helper)
         if inspect.isfunction(getattr(implementation, helper, None)):
-            yield from raised(implementation, helper, caught=caught_there, seen=seen)
+            yield from scans(implementation, helper, caught=caught_there, seen=seen)
 
 
 class Scan(ast.NodeVisitor):
-    """Collects `raise Fault(...)` and `self.helper(...)`, and minds what is caught around them."""
+    """Collects `raise Fault(...)`, `saga.event(Event, ...)`, `self.helper(...)`, and minds what is caught around them.
+    """
 
     def __init__(self, function: Any, first: int, *, caught: Caught) -> None:
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
@@ -52,6 +59,7 @@ class Scan(ast.NodeVisitor):
         self.owner = next(iter(inspect.signature(function).parameters), "")
         self.first, self.caught = first, caught
         self.faults: list[tuple[type[Fault], int]] = []
+        self.events: list[tuple[type[Event], int]] = []
         self.helpers: list[tuple[str, Caught]] = []
 
     def visit_Try(self, node: ast.Try) -> None:
@@ -71,8 +79,12 @@ class Scan(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        """A method called on `self`."""
+        """A method called on `self`; a wait for an event."""
         called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "event" and node.args:
+            kind = self.value_of(node.args[0])
+            if isinstance(kind, type) and issubclass(kind, Event):
+                self.events.append((kind, self.first + node.lineno - 1))
         if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == self.owner:
             self.helpers.append((called.attr, self.caught))
         self.generic_visit(node)

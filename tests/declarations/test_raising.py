@@ -140,3 +140,45 @@ def test_a_fault_of_a_method_that_the_contract_lacks_must_be_declared_as_well(re
             async def place(self, sku: str) -> None:
                 raise Gone(sku)
     """) == "Desk.place raises Gone (line 20), which it does not declare: add it to @command(raises=...)."
+
+
+def test_a_wait_for_an_event_that_the_saga_does_not_declare_is_refused(refused: Refused) -> None:
+    assert refused("""
+        class Gone(Event, key="sku"):
+            sku: str
+
+        class Shop(Protocol):
+            @saga
+            async def sell(self, sku: str) -> None: ...
+
+        class Desk(Shop):
+            def __init__(self, saga: Saga) -> None:
+                self.saga = saga
+
+            async def sell(self, sku: str) -> None:
+                await self.follow(sku)
+
+            async def follow(self, sku: str) -> None:
+                await self.saga.event(Gone, key=sku, within=60)
+    """) == "Desk.sell waits for Gone (line 18), which it does not declare: add it to @saga(awaits=...)."
+
+
+def test_what_is_no_event_cannot_be_waited_for_and_only_sagas_wait(refused: Refused) -> None:
+    assert refused("""
+        class Gone(Value):
+            sku: str
+
+        class Shop(Protocol):
+            @saga(awaits=Gone)
+            async def sell(self, sku: str) -> None: ...
+    """) == "Shop.sell: awaits= names Gone, which is no event: subclass Event."
+    assert refused("""
+        class Shop(Protocol):
+            @command(version=2)
+            async def sell(self, sku: str) -> None: ...
+    """) == "@command was given version= or awaits=: only a saga has a version, and waits."
+    assert refused("""
+        class Shop(Protocol):
+            @saga(version=0)
+            async def sell(self, sku: str) -> None: ...
+    """) == "Shop.sell: version=0 is no version: count from 1."

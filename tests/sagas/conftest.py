@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from craton import OutcomeUnknown
 from craton.run.process import Process
-from craton.sagas.sagas import SagaStatus
-from craton.testing.start import Running, start, user
-from tests.sagas.parcels import OUTSIDE, post
+from craton.sagas.sagas import SagaStatus, saga_id
+from craton.testing.start import Running, calling, start, user
+from tests.sagas.parcels import OUTSIDE, Dispatch, post
 
 STRUCTURES = [("monolith", "local"), ("monolith", "wire"), ("microservices", "local"), ("microservices", "wire")]
 
@@ -54,3 +56,12 @@ async def status(running: Running, id: str, *states: str) -> SagaStatus:
             return found
         await asyncio.sleep(0.025)
     raise AssertionError(f"{id} does not become {states}: {found}")
+
+
+async def begin(running: Running, method: str, *args: object, key: str = "1", state: str = "waiting") -> str:
+    """Begin a saga that will not end by itself; its id, once it has come so far."""
+    asked = getattr(running.get(Dispatch), method)
+    with calling(caller=user("ann", "admin"), key=key, timeout=0.5), suppress(OutcomeUnknown):
+        raise AssertionError(f"it has ended: {await asked(*args)}")
+    await status(running, saga_id(key), state)
+    return saga_id(key)

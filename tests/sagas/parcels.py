@@ -208,8 +208,8 @@ class Dispatcher(Dispatch):
         return event.place
 
     async def unsaid(self, parcel: str) -> None:
-        waits: Any = self.saga
-        await waits.event(Arrived, key=parcel, within=1)
+        kind: Any = Arrived
+        await self.saga.event(kind, key=parcel, within=1)
 
     async def ask(self, what: str) -> str:
         try:

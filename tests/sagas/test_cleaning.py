@@ -11,9 +11,8 @@ from craton.data.store import transact
 from craton.data.tables import tables_of
 from craton.sagas import asking
 from craton.testing.start import Running, calling, start
-from tests.sagas.conftest import host
+from tests.sagas.conftest import begin, host
 from tests.sagas.parcels import OUTSIDE, Dispatch, Parcels, post
-from tests.sagas.test_releases import begin
 from tests.sagas.test_waiting import bring, sagas_of
 
 DAY = 86_400.0

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from craton import StillRunning
 from craton.data.tables import tables_of
 from craton.testing.start import Running, calling, start
-from tests.sagas.conftest import host, status
+from tests.sagas.conftest import begin, host, status
 from tests.sagas.parcels import OUTSIDE, Broken, Dispatch, Parcels, post
 
 
@@ -66,15 +65,14 @@ async def test_nothing_to_gather_is_nothing(office: Running) -> None:
 
 async def test_a_gather_that_is_broken_off_goes_on_under_the_same_keys(office: Running) -> None:
     OUTSIDE.together = 4
-    with calling(key="1", timeout=0.4), pytest.raises(StillRunning) as found:
-        await office.get(Dispatch).label_all(("a", "b", "c"))
+    saga = await begin(office, "label_all", ("a", "b", "c"), state="running")
     home = host(office, "dispatch").name
     await office.close(home)
     await asyncio.sleep(0)
     OUTSIDE.together = 0
     OUTSIDE.met.set()
     await office.open(home)
-    ended = await status(office, found.value.saga or "")
+    ended = await status(office, saga)
     assert ended.answer == ["label a", "label b", "label c"]
     assert sorted(OUTSIDE.labels) == ["a", "b", "c"]
 

@@ -10,22 +10,13 @@ from typing import Any
 
 import pytest
 
-from craton import StillRunning
 from craton.contract import methods_of
 from craton.sagas import asking
 from craton.testing.start import Running, calling, user
-from tests.sagas.conftest import Ahead, host, status
+from tests.sagas.conftest import Ahead, begin, host, status
 from tests.sagas.parcels import OUTSIDE, Broken, Dispatch, Dispatcher, Parcels
 
 WEEK = 7 * 86_400.0
-
-
-async def begin(running: Running, method: str, *args: object, state: str = "waiting") -> str:
-    """Begin a saga that will not end by itself; its id, once it has come so far."""
-    with calling(caller=user("ann", "admin"), key="1", timeout=0.5), pytest.raises(StillRunning) as found:
-        await getattr(running.get(Dispatch), method)(*args)
-    await status(running, found.value.saga or "", state)
-    return found.value.saga or ""
 
 
 @contextmanager
@@ -176,7 +167,7 @@ async def test_a_step_that_would_not_run_is_given_up_after_the_same_time_in_ever
     office: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("craton.sagas.asking.PATIENCE", 0.3)
-    monkeypatch.setattr("craton.sagas.run.PATIENCE", 0.3)
+    monkeypatch.setattr("craton.sagas.steps.PATIENCE", 0.3)
     for _ in range(2):
         with calling(key="1"):
             assert await office.get(Dispatch).ask("it") == "it: NotRun"

@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from craton import Failed, StillRunning
+from craton import Failed
 from craton.calls import codec
 from craton.data.store import transact
 from craton.data.tables import tables_of
 from craton.messages.transport import Message
 from craton.sagas.sagas import Sagas, saga_id
 from craton.testing.start import Running, calling, start, user
-from tests.sagas.conftest import Ahead, host, status
+from tests.sagas.conftest import Ahead, begin, host, status
 from tests.sagas.parcels import Arrived, Dispatch, post
 
 DAY = 86_400.0
@@ -36,21 +36,13 @@ async def bring(running: Running, parcel: str, place: str) -> None:
     await transact(sagas.store, "dispatch", lambda unit: sagas.arrive(unit, message, event))
 
 
-async def begin(running: Running, key: str, method: str, *args: object) -> str:
-    """Begin a saga that will not end by itself; its id, once it waits."""
-    with calling(caller=user("ann", "admin"), key=key, timeout=0.5), pytest.raises(StillRunning) as found:
-        await getattr(running.get(Dispatch), method)(*args)
-    await status(running, found.value.saga or "", "waiting")
-    return found.value.saga or ""
-
-
 # ---------------------------------------------------------------------- sleep
 
 
 async def test_a_saga_that_sleeps_long_is_in_nobodys_memory_and_goes_on_when_it_is_due(
     office: Running, clock: Ahead
 ) -> None:
-    saga = await begin(office, "1", "remind", "a", 14 * DAY)
+    saga = await begin(office, "remind", "a", 14 * DAY)
     assert sagas_of(office).ongoing == {}
     assert await office.get(Dispatch).notes() == (("a", "waiting"),)
     clock.by = timedelta(days=13)
@@ -62,7 +54,7 @@ async def test_a_saga_that_sleeps_long_is_in_nobodys_memory_and_goes_on_when_it_
 
 
 async def test_a_sleep_outlasts_a_restart(office: Running, clock: Ahead) -> None:
-    saga = await begin(office, "1", "remind", "a", DAY)
+    saga = await begin(office, "remind", "a", DAY)
     home = host(office, "dispatch").name
     await office.close(home)
     clock.by = timedelta(days=2)
@@ -80,7 +72,7 @@ async def test_a_short_sleep_is_slept_at_once(office: Running) -> None:
 async def test_who_asks_for_a_sleeping_saga_under_its_key_gets_its_answer_in_the_end(
     office: Running, clock: Ahead
 ) -> None:
-    await begin(office, "1", "remind", "a", 30)
+    await begin(office, "remind", "a", 30)
 
     async def ask() -> str:
         with calling(caller=user("ann", "admin"), key="1", timeout=20):
@@ -107,10 +99,10 @@ async def test_without_a_key_the_answer_comes_too(office: Running, clock: Ahead)
 async def test_a_timer_that_fires_twice_wakes_a_saga_once(postgresql: str, clock: Ahead) -> None:
     url = f"{postgresql}/timers"
     async with start(post, database=url, clock=clock) as one, start(post, database=url, clock=clock) as two:
-        ids = [await begin(one, f"{n}", "remind", f"p{n}", DAY) for n in range(5)]
+        ids = [await begin(one, "remind", f"p{n}", DAY, key=f"{n}") for n in range(5)]
         clock.by = timedelta(days=1)
-        for _ in range(20):
-            await asyncio.gather(*(sagas_of(running).adopt() for running in (one, two)))
+        for running in (one, two):
+            sagas_of(running).wake()
         for id in ids:
             assert (await status(one, id)).state == "done"
         saga = tables_of("dispatch").saga
@@ -126,7 +118,7 @@ async def test_a_timer_that_fires_twice_wakes_a_saga_once(postgresql: str, clock
 
 
 async def test_a_saga_gets_the_event_that_comes_while_it_waits(office: Running) -> None:
-    saga = await begin(office, "1", "follow", "a", 24)
+    saga = await begin(office, "follow", "a", 24)
     assert sagas_of(office).ongoing == {}
     await bring(office, "b", "elsewhere")
     await bring(office, "a", "here")
@@ -136,7 +128,7 @@ async def test_a_saga_gets_the_event_that_comes_while_it_waits(office: Running) 
 
 
 async def test_it_gets_the_event_that_came_before_it_waited(office: Running) -> None:
-    saga = await begin(office, "1", "follow", "a", 24, 2)
+    saga = await begin(office, "follow", "a", 24, 2)
     await bring(office, "a", "here")
     await bring(office, "a", "there")
     assert (await status(office, saga)).answer == ["here", "there"]
@@ -145,13 +137,13 @@ async def test_it_gets_the_event_that_came_before_it_waited(office: Running) -> 
 async def test_it_does_not_get_one_from_before_it_began(office: Running) -> None:
     await bring(office, "a", "long ago")
     await asyncio.sleep(0.01)  # the clock of the database goes on
-    saga = await begin(office, "1", "follow", "a", 24)
+    saga = await begin(office, "follow", "a", 24)
     await bring(office, "a", "now")
     assert (await status(office, saga)).answer == ["now"]
 
 
 async def test_it_gets_none_when_the_time_is_over(office: Running, clock: Ahead) -> None:
-    saga = await begin(office, "1", "follow", "a", 24)
+    saga = await begin(office, "follow", "a", 24)
     clock.by = timedelta(hours=24)
     assert (await status(office, saga)).answer == ["nowhere"]
     await bring(office, "a", "too late")
@@ -159,8 +151,8 @@ async def test_it_gets_none_when_the_time_is_over(office: Running, clock: Ahead)
 
 
 async def test_several_sagas_get_one_event_each(office: Running) -> None:
-    ids = [await begin(office, f"{n}", "remind", f"x{n}", DAY) for n in range(3)]
-    waiting = [await begin(office, f"f{n}", "follow", f"a{n}", 24) for n in range(3)]
+    ids = [await begin(office, "remind", f"x{n}", DAY, key=f"{n}") for n in range(3)]
+    waiting = [await begin(office, "follow", f"a{n}", 24, key=f"f{n}") for n in range(3)]
     for n in range(3):
         await bring(office, f"a{n}", f"place {n}")
     assert [(await status(office, id)).answer for id in waiting] == [[f"place {n}"] for n in range(3)]
@@ -168,7 +160,7 @@ async def test_several_sagas_get_one_event_each(office: Running) -> None:
 
 
 async def test_an_event_and_a_restart_in_any_order_are_one_event(office: Running) -> None:
-    saga = await begin(office, "1", "follow", "a", 24, 2)
+    saga = await begin(office, "follow", "a", 24, 2)
     home = host(office, "dispatch").name
     await bring(office, "a", "here")
     await office.close(home)

@@ -24,8 +24,8 @@ from craton.messages.subscriber import key_of
 from craton.messages.transport import Message
 from craton.sagas.arrivals import Arrival, Arrivals, awaited
 from craton.sagas.journal import ENDED, LEASE, OPEN, Answered, Journal, LeaseLost, PutDown, Record
-from craton.sagas.run import Parked
 from craton.sagas.waiting import WaitingRun
+from craton.sagas.window import Parked
 from craton.sources import Clock, Ids
 from craton.values import Event, Value
 

@@ -11,6 +11,7 @@ from craton.messages.stored import event_of
 from craton.sagas.arrivals import awaited
 from craton.sagas.journal import Entry
 from craton.sagas.run import Run
+from craton.sagas.window import away
 from craton.values import Event
 
 SHORT = 5.0
@@ -41,8 +42,9 @@ class WaitingRun(Run):
         entry = self.next(f"event {kind.__name__}", codec.encode(key), lambda: self.later(within), status="asked")
         if entry.status != "done":
             due = codec.decode(float, entry.answer or b"")
-            latest = await self.arrivals.latest(awaits)
-            found = await self.arrivals.first(awaits, self.record.id, given=self.given()) if latest else None
+            with away():
+                latest = await self.arrivals.latest(awaits)
+                found = await self.arrivals.first(awaits, self.record.id, given=self.given()) if latest else None
             if found is None and self.seconds() < due:
                 await self.put_down(due, awaits=awaits, latest=latest)
             event = event_of(kind, version=found.version, body=found.body) if found else None
