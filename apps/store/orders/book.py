@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, insert, or_, select, update
+from sqlalchemy import Table, Update, and_, bindparam, insert, or_, select, update
 
 from apps.store.money import Money
 from apps.store.orders.contract import Change, Order, Status
@@ -41,32 +42,34 @@ class Book:
 
     def __init__(self, db: Database, tables: Tables) -> None:
         self.db, self.tables = db, tables
+        self.add_order, self.add_line, self.add_change = (insert(table) for table in tables)
 
     async def apply(self, event: CheckoutStarted | Later, place: int) -> None:
         """Bring the rows of one order up to date."""
         if isinstance(event, CheckoutStarted):
             await self.enter(event, place)
             return
-        t = self.tables.orders
-        await self.db.execute(update(t).where(t.c.id == event.order).values(columns_of(t, event)))
+        new = columns_of(event)
+        given = {"wanted": event.order, **{f"new_{name}": value for name, value in new.items()}}
+        await self.db.execute(changing(self.tables.orders, tuple(new)), given)
         if (change := change_of(event)) is not None:
             await self.note(event.order, place, change)
 
     async def enter(self, event: CheckoutStarted, place: int) -> None:
         """A new order."""
-        await self.db.execute(insert(self.tables.orders), row_of(event))
+        await self.db.execute(self.add_order, row_of(event))
         lines = [
             dict(order_id=event.order, position=n, sku=line.sku, name=line.name, quantity=line.quantity,
                  price=line.unit_price.amount)
             for n, line in enumerate(event.lines)
         ]
-        await self.db.execute(insert(self.tables.lines), lines)
+        await self.db.execute(self.add_line, lines)
         await self.note(event.order, place, Change("submitted", event.at, ""))
 
     async def note(self, order: str, place: int, change: Change) -> None:
         """An order has come to have another status."""
         row = dict(order_id=order, position=place, status=change.status, at=change.at.timestamp(), note=change.note)
-        await self.db.execute(insert(self.tables.history), row)
+        await self.db.execute(self.add_change, row)
 
     async def latest(
         self, *, owner: str | None, status: Status | None, before: Place | None, limit: int
@@ -108,7 +111,16 @@ class Book:
         return found
 
 
-def columns_of(table: Any, event: Later) -> dict[str, Any]:
+@cache
+def changing(table: Table, names: tuple[str, ...]) -> Update:
+    """The statement that changes some columns of an order; what is given back is added to what was."""
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    if "refunded" in new:
+        new["refunded"] = table.c.refunded + new["refunded"]
+    return update(table).where(table.c.id == bindparam("wanted")).values(new)
+
+
+def columns_of(event: Later) -> dict[str, Any]:
     """The columns of an order that an event changes."""
     match event:
         case OrderTaken():
@@ -124,10 +136,9 @@ def columns_of(table: Any, event: Later) -> dict[str, Any]:
         case OrderShipped():
             return dict(busy="", status="shipped", tracking=event.tracking or None)
         case OrderCancelled():
-            given = table.c.refunded + event.refunded.amount
-            return dict(busy="", status="cancelled", action_url=None, refunded=given)
+            return dict(busy="", status="cancelled", action_url=None, refunded=event.refunded.amount)
         case OrderRefunded():
-            return dict(busy="", refunded=table.c.refunded + event.amount.amount)
+            return dict(busy="", refunded=event.amount.amount)
 
 
 def change_of(event: Later) -> Change | None:
