@@ -18,9 +18,10 @@ REPLICATED = "tests.acceptance.replicated"
 
 
 @pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time-outs of the payment provider that do not make a night of a test."""
+def brisk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Time-outs of the payment provider that do not make a night of a test; e-mails go where they are forgotten."""
     monkeypatch.setenv("CRATON_PAYMENTS_TIMEOUT", "1")
+    monkeypatch.setenv("CRATON_NOTIFICATIONS_FOLDER", str(tmp_path / "mail"))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from craton import Application, Module
 from craton.application import find_application, implementations
 from craton.data.migrations import differences
 from craton.topology import load_companions, load_setup, load_topologies, topology_file
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("application", [store, naive])
@@ -33,9 +37,19 @@ def test_it_is_found_with_its_topologies_and_companions(package: str) -> None:
     assert "importer" in load_setup(file).command
 
 
+def test_a_service_loads_nothing_of_the_modules_that_it_does_not_host() -> None:
+    code = (
+        "import sys; from apps.store.application import store; from craton.application import implementations; "
+        "before = {'smtplib', 'sqlalchemy', 'stripe'} & set(sys.modules); implementations(store, ['catalog']); "
+        "print(sorted(before), sorted(n for n in sys.modules if n.startswith('apps.') and n.endswith('.module')), "
+        "sorted({'smtplib', 'stripe'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.strip() == "[] ['apps.store.catalog.module'] []"
+
+
 def test_contracts_import_only_contracts_and_values() -> None:
-    root = Path(__file__).parents[2] / "apps" / "store"
-    for contract in root.glob("*/contract.py"):
+    for contract in (ROOT / "apps" / "store").glob("*/contract.py"):
         for line in contract.read_text().splitlines():
             if line.startswith("from apps."):
                 source = line.split()[1]
