@@ -10,7 +10,6 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from craton.calls.codec import MALFORMED
 from craton.calls.retry import Backoff
-from craton.failpoints import reach
 from craton.messages.brokers.cloudevents import Missing, decode
 from craton.messages.transport import Message, Receive, Resend, Verdict
 
@@ -44,9 +43,12 @@ class Queue:
         self.channel.on_consumer_cancel_callbacks.add(lambda _: self.arrived.put_nowait(None))
         await self.channel.basic_qos(prefetch_count=PREFETCH)
         await self.channel.basic_consume(name, self.arrived.put)
-        while await self.fill():
+        while True:
+            again = bool(self.held)
+            if not await self.fill():
+                return
             if self.held:
-                await self.give()
+                await self.give(again=again)
 
     async def fill(self) -> bool:
         """Wait for messages, or until it is time to give those held again; False when no more will come."""
@@ -79,11 +81,13 @@ class Queue:
             await self.resend(message.destination, message.stream, message.first)
             await self.channel.basic_ack(tag)
 
-    async def give(self) -> None:
-        """Give the receiver all that is held, and acknowledge what it took."""
-        batch = sorted(self.held.items(), key=lambda item: item[1].sequence)  # so that those of a stream are in order
+    async def give(self, *, again: bool) -> None:
+        """Give the receiver all that is held, and acknowledge what it took. Where some is given `again`, what it missed
+        may have come behind it."""
+        batch = list(self.held.items())
+        if again:
+            batch.sort(key=lambda item: item[1].sequence)
         verdicts = await self.receive([message for _, message in batch])
-        reach("C5")
         judged = {tag: verdict for (tag, _), verdict in zip(batch, verdicts, strict=True)}
         await self.forget([tag for tag, verdict in judged.items() if verdict.status == "taken"])
         await self.mind(self.gaps(judged))
