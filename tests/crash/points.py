@@ -185,9 +185,17 @@ def coroutines_run(within: Callable[[str], bool]) -> Iterator[set[CodeType]]:
         sys.setprofile(None)
 
 
+def is_awaited(code: CodeType) -> bool:
+    """Whether some code is that of a comprehension with awaits."""
+    return code.co_name in ("<listcomp>", "<setcomp>", "<dictcomp>") and bool(code.co_flags & inspect.CO_COROUTINE)
+
+
 def bare_awaits(code: CodeType) -> int:
-    """How many awaits of a function have no points: Python's own instructions for it, less those that POINTS serve."""
-    plain = entries = 0
+    """How many awaits of a function have no points: Python's own instructions for it, less those that POINTS serve.
+
+    A comprehension with awaits is a function that is itself awaited; its own awaits have points.
+    """
+    plain, entries = -sum(isinstance(constant, CodeType) and is_awaited(constant) for constant in code.co_consts), 0
     for instruction in dis.get_instructions(code):
         if instruction.opname == "GET_AWAITABLE":
             plain += instruction.arg == 0
