@@ -16,6 +16,7 @@ GROUPS = {
     "calls": "a call between modules: co-located, through the codec, over rpc",
     "data": "commands and queries on SQLite and PostgreSQL",
     "edge": "commands over HTTP, with their event and their inbox row",
+    "events": "an event, from publishing to applied in another service",
     "sagas": "a saga of four steps",
 }
 

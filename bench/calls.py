@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from bench.harness import Benchmark, Measure, Side, cost, latency, throughput
-from bench.ours import CRATON, calls_of_a_user, remote_catalog
+from bench.ours import CRATON, calls_of_a_user
 from bench.peers import http, rpc
 from bench.peers.catalog import SKUS
 from bench.processes import PLACE
+from bench.services import remote_catalog
 from bench.shop.application import shop
 from bench.shop.contracts import Catalog, Product
 from bench.shop.modules import Shelf
@@ -71,7 +72,7 @@ async def msgspec_round_trip() -> AsyncIterator[Measure]:
 @asynccontextmanager
 async def over_rpc(socket: str) -> AsyncIterator[Any]:
     """Our catalog in another process."""
-    async with remote_catalog(socket) as catalog:
+    async with remote_catalog(str(Path(socket).parent)) as catalog:
         with calls_of_a_user():
             yield partial(catalog.products, SKUS)
 

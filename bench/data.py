@@ -38,11 +38,19 @@ class Books(Protocol):
         ...
 
 
+class Selling(Books, Protocol):
+    """What ours can do besides."""
+
+    async def sell(self, order: str) -> None:
+        """One write and one event; with an inbox row where it is called under a key."""
+        ...
+
+
 Opening = Callable[[], AbstractAsyncContextManager[Books]]
 
 
 @asynccontextmanager
-async def ours_on(url: str | None) -> AsyncIterator[Books]:
+async def ours_on(url: str | None) -> AsyncIterator[Selling]:
     """Our application as a monolith."""
     async with start(shop, database=url) as running:
         with calls_of_a_user():
@@ -91,6 +99,18 @@ async def writes(opening: Opening, *, concurrency: int, key: bool = False) -> As
             yield lambda seconds: latency(call, seconds=seconds)
         else:
             yield lambda seconds: throughput(call, concurrency=concurrency, seconds=seconds)
+
+
+@asynccontextmanager
+async def sales(*, concurrency: int) -> AsyncIterator[Measure]:
+    """Our commands with one write, one event and one inbox row, on SQLite, per second."""
+    async with ours_on(None) as books:
+
+        async def call() -> None:
+            with keyed():
+                await books.sell(order())
+
+        yield lambda seconds: throughput(call, concurrency=concurrency, seconds=seconds)
 
 
 @asynccontextmanager
@@ -149,12 +169,26 @@ def loose(ours: tuple[str, Opening], *, concurrency: int) -> Benchmark:
     )
 
 
+def beside(what: str, peer: tuple[str, Opening], *, goal: float) -> Benchmark:
+    """Our command with its event and its inbox row, beside a write with neither."""
+    return Benchmark(
+        name=f"command with its event and its inbox row on SQLite, beside {what}, 64 at once", unit="calls/s",
+        better="higher", goal=goal,
+        ours=Side(f"{ON_SQLITE[0]}, one write, one event, one inbox row", partial(sales, concurrency=64)),
+        peer=Side(f"{peer[0]}, one write", partial(writes, peer[1], concurrency=64)),
+    )
+
+
 CORE = f"{CRATON}, SQLAlchemy {version('sqlalchemy')}"
 ON_SQLITE = (f"{CORE}, {SQLITE}", partial(ours_on, None))
 PEER_ON_SQLITE = (f"{database.AIOSQLITE}, {SQLITE}", peer_on_sqlite)
 ON_POSTGRESQL = (f"{CORE}, asyncpg {version('asyncpg')}, SERIALIZABLE, {POSTGRESQL}", ours_on_postgresql)
 PEER_ON_POSTGRESQL = (f"{database.ASYNCPG}, SERIALIZABLE, {POSTGRESQL}", partial(peer_on_postgresql, "SERIALIZABLE"))
 BENCHMARKS = [
+    beside("the same without them", ON_SQLITE, goal=0.5),
+    beside("SQLAlchemy's write", PEER_ON_SQLITE, goal=12),
+]
+BENCHMARKS += [
     found for concurrency in (1, 64) for found in (
         *pair("SQLite", ON_SQLITE, PEER_ON_SQLITE, concurrency=concurrency),
         *pair("PostgreSQL", ON_POSTGRESQL, PEER_ON_POSTGRESQL, concurrency=concurrency),

@@ -39,8 +39,7 @@ async def database_of_a_server(scheme: str) -> AsyncIterator[str]:
 async def asked(place: Place, program: tuple[str, ...], *, concurrency: int) -> AsyncIterator[Measure]:
     """A server with a database, and what asks it over HTTP."""
     address = f"127.0.0.1:{free_port()}"
-    module, *options = program
-    async with place() as url, server(address, module, address, url, *options):
+    async with place() as url, server(address, *(part.format(address=address, url=url) for part in program)):
         async with measuring("bench.load", address, str(concurrency)) as measure:
             yield measure
 
@@ -50,15 +49,16 @@ def sale(
 ) -> Benchmark:
     """Orders that are sold over HTTP."""
     what = "with its outbox row by hand" if events else "with neither outbox nor inbox"
-    program = ("bench.peers.site", "events" if events else "write")
+    program = ("bench.peers.site", "{address}", "{url}", "events" if events else "write")
     return Benchmark(
         name=f"command with its event and its inbox row over HTTP, beside {peer} {what}, {concurrency} at once",
         unit="µs" if concurrency == 1 else "calls/s", better="lower" if concurrency == 1 else "higher", goal=goal,
-        ours=Side(ours[0], partial(asked, ours[1], ("bench.ours",), concurrency=concurrency)),
+        ours=Side(ours[0], partial(asked, ours[1], OURS, concurrency=concurrency)),
         peer=Side(theirs[0], partial(asked, theirs[1], program, concurrency=concurrency)),
     )
 
 
+OURS = ("bench.services", "edge", "{address}", "{url}")
 SERVER = f"{CRATON} on uvicorn {version('uvicorn')} (uvloop, httptools)"
 ON_SQLITE = (f"{SERVER}, {SQLITE}", partial(file, "sqlite"))
 PEER_ON_SQLITE = (f"{site.SITE}, {database.AIOSQLITE}, {SQLITE}", partial(file, "sqlite+aiosqlite"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -113,6 +114,15 @@ async def throughput(call: Callable[[], Awaitable[object]], *, concurrency: int,
         for _ in range(concurrency):
             callers.create_task(caller())
     return done / (time.perf_counter() - start)
+
+
+async def answering(call: Callable[[], Awaitable[object]], *, concurrency: int) -> None:
+    """For each number of seconds on standard input, a figure on standard output: see `bench.processes.measuring`."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        if concurrency == 1:
+            print(await latency(call, seconds=float(line)), flush=True)
+        else:
+            print(await throughput(call, concurrency=concurrency, seconds=float(line)), flush=True)
 
 
 async def latency(call: Callable[[], Awaitable[object]], *, seconds: float) -> float:

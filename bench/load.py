@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import uvloop
 
-from bench.harness import latency, throughput
+from bench.harness import answering
 from bench.processes import pin
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -63,7 +63,7 @@ def sale() -> bytes:
 
 
 async def measure(address: str, concurrency: int) -> None:
-    """For each number of seconds on standard input, a figure on standard output."""
+    """What is asked for on standard input."""
     loop, (host, _, port) = asyncio.get_running_loop(), address.rpartition(":")
     idle = [(await loop.create_connection(Connection, host, int(port)))[1] for _ in range(concurrency)]
 
@@ -74,11 +74,7 @@ async def measure(address: str, concurrency: int) -> None:
             raise RuntimeError(f"the server answered {answer!r}")
         idle.append(connection)
 
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        if concurrency == 1:
-            print(await latency(call, seconds=float(line)), flush=True)
-        else:
-            print(await throughput(call, concurrency=concurrency, seconds=float(line)), flush=True)
+    await answering(call, concurrency=concurrency)
 
 
 if __name__ == "__main__":

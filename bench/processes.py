@@ -23,7 +23,9 @@ def pin(pid: int, core: int) -> None:
 @asynccontextmanager
 async def server(address: str, *command: str) -> AsyncIterator[None]:
     """Run `python -m command` until it answers at its Unix socket or its "host:port", and end it afterwards."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *command, stdout=asyncio.subprocess.DEVNULL
+    )
     pin(process.pid, 1)
     pin(0, 0)
     try:
@@ -59,10 +61,30 @@ async def connected(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamW
 
 
 @asynccontextmanager
-async def measuring(*command: str) -> AsyncIterator[Measure]:
+async def telling(*command: str, **environ: str) -> AsyncIterator[None]:
+    """Run `python -m command` on the second core until it has said something, and end it afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *command, stdout=asyncio.subprocess.PIPE, env=os.environ | environ
+    )
+    pin(process.pid, 1)
+    try:
+        assert process.stdout is not None
+        if not await process.stdout.readline():
+            raise RuntimeError(f"{command[0]} ended with {await process.wait()}")
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def measuring(*command: str, **environ: str) -> AsyncIterator[Measure]:
     """Run `python -m command`, which answers each number of seconds on its standard input with a figure."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *command, stdin=pipe, stdout=pipe, env=os.environ | environ
+    )
     asking, answering = process.stdin, process.stdout
     assert asking is not None and answering is not None
 

@@ -21,7 +21,7 @@ def bench(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 or (done.returncode == 1 and done.stdout), done.stderr  # 1: a goal was missed
     return done.stdout
 
 

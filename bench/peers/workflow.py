@@ -7,7 +7,6 @@ long. Sizes of its pool from 1 to 20 made no difference. In a process of its own
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -18,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from dbos import DBOS
 
-from bench.harness import latency, throughput
+from bench.harness import answering
 from bench.ours import order
 from bench.peers.database import AIOSQLITE, STATEMENTS, Peer, engines
 from bench.shop import tables
@@ -91,12 +90,7 @@ async def shop() -> AsyncIterator[Buy]:
 async def measure(concurrency: int) -> None:
     """For each number of seconds on standard input, a figure on standard output."""
     async with shop() as buy:
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            seconds = float(line)
-            if concurrency == 1:
-                print(await latency(lambda: buy(order()), seconds=seconds), flush=True)
-            else:
-                print(await throughput(lambda: buy(order()), concurrency=concurrency, seconds=seconds), flush=True)
+        await answering(lambda: buy(order()), concurrency=concurrency)
 
 
 if __name__ == "__main__":

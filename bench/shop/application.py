@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.shop.contracts import Catalog, Orders, Payments, Stock
+from bench.shop.contracts import Audience, Catalog, Delivery, Orders, Packing, Payments, Stock
 from craton import Application, Module
 
 
@@ -19,4 +19,7 @@ shop = Application("shop", [
     with_table("orders", Orders, "Desk"),
     with_table("stock", Stock, "Shelves"),
     with_table("payments", Payments, "Till"),
+    with_table("packing", Packing, "Packers"),
+    with_table("delivery", Delivery, "Drivers"),
+    with_table("audience", Audience, "Ear"),
 ])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from craton import Event, Value, command, query, saga
+from craton import Event, Value, command, on, query, saga
 
 
 class Product(Value):
@@ -35,6 +35,13 @@ class Sold(Event, key="order"):
     total: int
 
 
+class Dispatched(Event, key="order"):
+    """An order has left. `at`: when that was told, in nanoseconds of the machine's clock."""
+
+    order: str
+    at: int
+
+
 class Catalog(Protocol):
     """Asked, never changed."""
 
@@ -63,6 +70,11 @@ class Orders(Protocol):
         ...
 
     @command
+    async def dispatch(self, order: str, at: int) -> None:
+        """One event, which another module hears of."""
+        ...
+
+    @command
     async def cancel(self, order: str) -> None:
         """The undo of `place`."""
         ...
@@ -80,6 +92,12 @@ class Orders(Protocol):
     @saga
     async def buy(self, order: str) -> None:
         """Four steps in three modules, each with one write."""
+        ...
+
+
+    @saga
+    async def ship(self, order: str) -> None:
+        """Four steps in four other modules, each with one write."""
         ...
 
 
@@ -108,4 +126,41 @@ class Payments(Protocol):
     @command
     async def refund(self, order: str) -> None:
         """The undo of `charge`."""
+        ...
+
+
+class Packing(Protocol):
+    """What is packed."""
+
+    @command
+    async def pack(self, order: str) -> None:
+        """One write."""
+        ...
+
+    @command
+    async def unpack(self, order: str) -> None:
+        """The undo of `pack`."""
+        ...
+
+
+class Delivery(Protocol):
+    """What is on its way."""
+
+    @command
+    async def book(self, order: str) -> None:
+        """One write."""
+        ...
+
+    @command
+    async def revoke(self, order: str) -> None:
+        """The undo of `book`."""
+        ...
+
+
+class Audience(Protocol):
+    """Hears of what leaves."""
+
+    @on(Dispatched)
+    async def hear(self, event: Dispatched) -> None:
+        """One write."""
         ...

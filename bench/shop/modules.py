@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bench.peers.catalog import shelf
 from bench.shop import tables
-from bench.shop.contracts import Catalog, Orders, Payments, Product, Sale, Sold, Stock
+from bench.shop.contracts import (
+    Audience,
+    Catalog,
+    Delivery,
+    Dispatched,
+    Orders,
+    Packing,
+    Payments,
+    Product,
+    Sale,
+    Sold,
+    Stock,
+)
+from bench.tally import TALLY
 from craton import Database, Events, Saga
+from craton.calls.context import CONTEXT
 
 
 class Shelf(Catalog):
@@ -28,8 +44,12 @@ class Desk(Orders):
 
     statements = tables.Statements(tables.orders)
 
-    def __init__(self, db: Database, events: Events, saga: Saga, stock: Stock, payments: Payments) -> None:
+    def __init__(
+        self, db: Database, events: Events, saga: Saga, stock: Stock, payments: Payments, packing: Packing,
+        delivery: Delivery,
+    ) -> None:
         self.db, self.events, self.saga, self.stock, self.payments = db, events, saga, stock, payments
+        self.packing, self.delivery = packing, delivery
 
     async def place(self, order: str) -> None:
         """One write."""
@@ -39,6 +59,10 @@ class Desk(Orders):
         """One write and one event."""
         await self.place(order)
         await self.events.publish(Sold(order, tables.CUSTOMER, tables.TOTAL))
+
+    async def dispatch(self, order: str, at: int) -> None:
+        """One event, which another module hears of."""
+        await self.events.publish(Dispatched(order, at))
 
     async def cancel(self, order: str) -> None:
         """The undo of `place`."""
@@ -59,6 +83,13 @@ class Desk(Orders):
         await self.saga.step(self.stock.reserve, order).undo(self.stock.release, order)
         await self.saga.step(self.payments.charge, order).undo(self.payments.refund, order)
         await self.saga.step(self.confirm, order)
+
+    async def ship(self, order: str) -> None:
+        """Four steps in four other modules, each with one write."""
+        await self.saga.step(self.stock.reserve, order).undo(self.stock.release, order)
+        await self.saga.step(self.payments.charge, order).undo(self.payments.refund, order)
+        await self.saga.step(self.packing.pack, order).undo(self.packing.unpack, order)
+        await self.saga.step(self.delivery.book, order).undo(self.delivery.revoke, order)
 
 
 class Shelves(Stock):
@@ -93,3 +124,51 @@ class Till(Payments):
     async def refund(self, order: str) -> None:
         """The undo of `charge`."""
         await self.db.execute(self.statements.delete, {"wanted": order})
+
+
+class Packers(Packing):
+    """Parcels in a table."""
+
+    statements = tables.Statements(tables.packing)
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def pack(self, order: str) -> None:
+        """One write."""
+        await self.db.execute(self.statements.insert, tables.row(order))
+
+    async def unpack(self, order: str) -> None:
+        """The undo of `pack`."""
+        await self.db.execute(self.statements.delete, {"wanted": order})
+
+
+class Drivers(Delivery):
+    """Tours in a table."""
+
+    statements = tables.Statements(tables.delivery)
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def book(self, order: str) -> None:
+        """One write."""
+        await self.db.execute(self.statements.insert, tables.row(order))
+
+    async def revoke(self, order: str) -> None:
+        """The undo of `book`."""
+        await self.db.execute(self.statements.delete, {"wanted": order})
+
+
+class Ear(Audience):
+    """What was heard, in a table."""
+
+    statements = tables.Statements(tables.audience)
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+    async def hear(self, event: Dispatched) -> None:
+        """One write, counted when it is committed."""
+        await self.db.execute(self.statements.insert, tables.row(event.order))
+        CONTEXT.get().unit.after.add(partial(TALLY.add, event.at))

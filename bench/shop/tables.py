@@ -26,7 +26,10 @@ def table(name: str) -> Table:
 orders = table("orders_sale")
 stock = table("stock_hold")
 payments = table("payments_charge")
+packing, delivery = table("packing_parcel"), table("delivery_tour")
+audience = table("audience_heard")
 orders_metadata, stock_metadata, payments_metadata = orders.metadata, stock.metadata, payments.metadata
+packing_metadata, delivery_metadata, audience_metadata = packing.metadata, delivery.metadata, audience.metadata
 
 
 class Statements:

@@ -1,0 +1,99 @@
+"""Our side as processes: the whole application with its edge, or one service of it split up, asked over rpc."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.harness import answering
+from bench.ours import keyed, order
+from bench.processes import pin, server
+from bench.shop.application import shop
+from bench.shop.contracts import Catalog, Orders
+from craton.calls.links.rpc import RpcLink, RpcServer
+from craton.data.migrations import migrate
+from craton.run.process import Process
+from craton.run.serve import edge_of
+from craton.testing.start import SECRET, topology_named
+
+
+@asynccontextmanager
+async def service(name: str, folder: str, database: str, broker: str = "") -> AsyncIterator[Process]:
+    """One service of the application split up. Each has a Unix socket of its name in the folder."""
+    await migrate(database, [shop.module(name)])
+    topology = topology_named(shop, "microservices")
+    async with (
+        Process(
+            shop, topology, name, database=database, secret=SECRET, links=links(name, folder), environ={},
+            broker=broker or None,
+        ) as process,
+        RpcServer(process.handler, f"unix:{folder}/{name}", secret=SECRET, service=name),
+    ):
+        yield process
+
+
+def links(name: str, folder: str) -> Callable[[str], RpcLink]:
+    """The links of a service to the others."""
+
+    def link(other: str) -> RpcLink:
+        return RpcLink([f"unix:{folder}/{other}"], secret=SECRET, service=name, needs=frozenset({other}))
+
+    return link
+
+
+@asynccontextmanager
+async def remote_catalog(folder: str) -> AsyncIterator[Catalog]:
+    """The catalog in a process of its own, as a gateway sees it."""
+    topology = topology_named(shop, "microservices")
+    async with (
+        server(f"{folder}/catalog", "bench.services", "one", "catalog", folder, f"sqlite:///{folder}/catalog.db"),
+        Process(
+            shop, topology, "gateway", database=None, secret=SECRET, links=links("gateway", folder), environ={}
+        ) as process,
+    ):
+        yield process.get(Catalog)
+
+
+async def serve_one(*what: str) -> None:
+    """One service, until ended."""
+    async with service(*what):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+async def serve_edge(address: str, database: str) -> None:
+    """The whole application at an HTTP address, as `craton serve` would, until ended."""
+    topology = topology_named(shop, "monolith")
+    await migrate(database, shop.modules)
+    alone = links("shop", str(Path.cwd()))  # it has no others
+    async with (
+        Process(shop, topology, "shop", database=database, secret=SECRET, links=alone, environ={}) as process,
+        edge_of(process, SECRET, at=address),
+    ):
+        await asyncio.Event().wait()
+
+
+async def measure_sagas(folder: str, database: str, concurrency: str) -> None:
+    """The service of orders, which starts sagas over four others as it is asked for figures."""
+    pin(0, 0)
+    async with service("orders", folder, database) as process:
+        orders = process.get(Orders)
+
+        async def ship() -> None:
+            with keyed():
+                await orders.ship(order())
+
+        await answering(ship, concurrency=int(concurrency))
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    programs: dict[str, Callable[..., Coroutine[Any, Any, None]]] = dict(
+        one=serve_one, edge=serve_edge, sagas=measure_sagas
+    )
+    uvloop.run(programs[sys.argv[1]](*sys.argv[2:]))
