@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from craton import Event, Fault, Saga, Value, command, query
+from craton import Event, Fault, Saga, Streams, Value, command, query
 
 
 class Line(Value):
@@ -67,3 +67,33 @@ async def checkout(saga: Saga, stock: Stock) -> None:
     await saga.step(stock.left, "a").undo(stock.release, 1)  # type: ignore
     text: str = await saga.step(stock.left, "a")  # type: ignore
     assert text
+
+
+class Count(Value):
+    left: int
+
+
+class Counted(Event, key="sku"):
+    sku: str
+    left: int
+
+
+def evolve(count: Count | None, event: Counted) -> Count:
+    return Count(event.left)
+
+
+def unlike(count: Count | None, event: Counted) -> int:
+    return event.left
+
+
+class Cellar:
+    def __init__(self, streams: Streams) -> None:
+        self.counts = streams.of(evolve)
+        streams.of(unlike)  # type: ignore
+
+    async def count(self, sku: str) -> int:
+        stream = await self.counts.load(sku)
+        await stream.append(StockLow(sku))  # type: ignore
+        assert stream.state.left  # type: ignore
+        left: str = (await stream.append(Counted(sku, 1))).left  # type: ignore
+        return len(left)
