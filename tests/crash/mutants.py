@@ -170,6 +170,24 @@ async def not_picked_up(self: Journal, mine: set[str]) -> list[tuple[str, int]]:
     return []
 
 
+# ---------------------------------------------------------------------- replicas
+
+write_saga = Journal.write_saga
+OF_REPLICAS: Mutants = {}
+"""Bugs that show when two processes take a saga for their own."""
+
+
+@mutant("no fence", Journal, "write_saga", among=OF_REPLICAS)
+async def no_fence(self: Journal, unit: Unit, record: Any) -> None:
+    stored, mine = await self.read(record.id), (self.owner, record.fence)
+    if stored is not None:
+        self.owner, record.fence = stored.owner, stored.fence
+    try:
+        await write_saga(self, unit, record)
+    finally:
+        self.owner, record.fence = mine
+
+
 # ---------------------------------------------------------------------- events
 
 receive, send, due, started = Receiver.receive, Relay.send, Outbox.due, set[Any]()
