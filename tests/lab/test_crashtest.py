@@ -26,7 +26,7 @@ for name in ("P1", "P3", "P3", "P5"):
 """
 """A process that comes to four failpoints."""
 CONNECTED = """
-import asyncio, sys
+import asyncio, os, sys
 from craton.lab.crashtest_armed import cut
 
 async def main():
@@ -34,7 +34,9 @@ async def main():
     kept = await asyncio.start_unix_server(lambda reader, writer: reader.read(), sys.argv[1])
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     other, line = await asyncio.open_unix_connection(sys.argv[1])
+    opened = len(os.listdir("/dev/fd"))
     await asyncio.to_thread(cut, sys.argv[1])      # a thread's result comes by the loop's own pair of sockets
+    assert len(os.listdir("/dev/fd")) <= opened
     assert await reader.read() == b""
     again, _ = await asyncio.open_connection(*server.sockets[0].getsockname())
     assert not other.at_eof() and not again.at_eof()

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from stat import S_ISSOCK
 from threading import Lock
 
 from craton.data import effects
@@ -43,11 +44,13 @@ class Told:
 
 def cut(path: str) -> None:
     """End every connection of this process, whoever is at its other end, but the one to `path`."""
-    for file in os.listdir("/dev/fd"):
-        with suppress(OSError), socket.socket(fileno=os.dup(int(file))) as found:
-            ends = found.getpeername(), found.getsockname()  # an event loop's own pairs have no names
-            if any(ends) and path not in ends:
-                found.shutdown(socket.SHUT_RDWR)
+    for file in map(int, os.listdir("/dev/fd")):
+        with suppress(OSError):
+            if S_ISSOCK(os.fstat(file).st_mode):
+                with socket.socket(fileno=os.dup(file)) as found:
+                    ends = found.getpeername(), found.getsockname()  # an event loop's own pairs have no names
+                    if any(ends) and path not in ends:
+                        found.shutdown(socket.SHUT_RDWR)
 
 
 def hasten() -> None:
