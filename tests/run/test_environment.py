@@ -19,15 +19,16 @@ ADDRESSES = st.sampled_from(["unix:/run/a.sock", "tcp:127.0.0.1:80", "tcp:[::1]:
 @given(
     topology=NAMES, service=NAMES, database=st.sampled_from([None, "sqlite:////d/a.db", "postgresql://u:p@h:1/d"]),
     listen=st.none() | ADDRESSES, http=st.sampled_from([None, "127.0.0.1:8000", "[::]:80"]),
+    broker=st.sampled_from([None, "amqp://u:p@h:5672/"]),
     peers=st.dictionaries(NAMES, st.lists(ADDRESSES, min_size=1, max_size=3).map(tuple), max_size=3),
 )
 def test_a_process_reads_what_the_supervisor_wrote(
     topology: str, service: str, database: str | None, listen: str | None, http: str | None,
-    peers: dict[str, tuple[str, ...]],
+    broker: str | None, peers: dict[str, tuple[str, ...]],
 ) -> None:
     told = Environment(
         topology=topology, service=service, secret=SECRET.encode(), database=database, listen=listen, http=http,
-        peers=peers,
+        broker=broker, peers=peers,
     )
     assert Environment.parse(told.variables()) == told
 
@@ -36,6 +37,7 @@ def test_a_process_reads_what_the_supervisor_wrote(
     ({"CRATON_SERVICE": ""}, "CRATON_SERVICE is missing: set it to the name of a service of the topology."),
     ({"CRATON_SECRET": "short"}, "CRATON_SECRET: has 5 characters"),
     ({"CRATON_DATABASE": "mysql://h/d"}, "CRATON_DATABASE: write sqlite:////folder/file.db or postgresql://"),
+    ({"CRATON_BROKER": "http://h"}, "CRATON_BROKER: write amqp://user:password@host:5672/"),
     ({"CRATON_LISTEN": "8000"}, "CRATON_LISTEN: '8000' is not an address: write unix:/path or tcp:host:port."),
     ({"CRATON_HTTP": "8000"}, "CRATON_HTTP: '8000' is no place for HTTP: write host:port"),
     ({"CRATON_PEERS": "orders"}, "CRATON_PEERS: 'orders' is no peer: write service=address"),
