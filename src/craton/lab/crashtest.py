@@ -189,10 +189,16 @@ class Crashtest:
                 findings = ["it did not come to rest", *await self.scene.records.unrest()]
             except Exception as error:  # such as an answer that the scenario did not expect
                 findings = [f"{type(error).__name__}: {error}"]
-        found = [*await self.scene.records.lost(), *await self.invariants(self.scene)]
-        findings += [finding for finding in found if finding not in self.known]
+        findings += [finding for finding in await self.audit() if finding not in self.known]
         self.known.update(findings)
         return findings
+
+    async def audit(self) -> list[str]:
+        """What is wrong now, whether or not it was before."""
+        try:
+            return [*await self.scene.records.lost(), *await self.invariants(self.scene)]
+        except Exception as error:  # such as no answer at all
+            return [f"the audit broke off: {type(error).__name__}: {error}"]
 
     async def calm(self) -> None:
         """Return when nothing goes on any more, at two looks."""
