@@ -103,7 +103,7 @@ SLOW = [
     HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example, HealthCheck.too_slow,
 ]
 PHASES = [Phase.generate] if os.environ.get("NOSHRINK") else [Phase.reuse, Phase.generate, Phase.shrink]
-MODULES = ("orders", "payments", "inventory", "carts")
+MODULES = ("orders", "payments", "inventory", "carts", "shipping", "notifications", "recommendations", "catalog")
 WALKED = {Structure("monolith"), Structure("hybrid", "wire"), Structure("microservices")}
 """Where walks are taken each time."""
 TROUBLES = st.lists(st.tuples(

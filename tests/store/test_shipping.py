@@ -65,6 +65,13 @@ async def test_nobody_sees_what_goes_to_others(shop: Shop) -> None:
         assert (await http.get("/admin/shipments")).status_code == 403
 
 
+@pytest.mark.parametrize("cursor", ["x", "nan_order", "1_%00", "_"])
+async def test_a_cursor_that_no_list_gave_out_is_refused(shop: Shop, cursor: str) -> None:
+    async with shop.browser(shop.admin) as http:
+        for path in ("/admin/shipments", "/admin/messages", "/admin/orders"):
+            assert (await http.get(f"{path}?cursor={cursor}")).status_code == 422
+
+
 async def test_sending_costs_what_the_country_and_the_goods_say(shop: Shop) -> None:
     ann, home = shop.customer(), await shop.guest().ask(shop.shipping.quote, "US", Money(9_999))
     assert home == Offer(Money(599), Money(10_000))

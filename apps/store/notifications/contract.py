@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
+from apps.store.catalog.contract import InvalidCursor
 from apps.store.inventory.contract import StockLow
 from apps.store.orders.events import OrderCancelled, OrderPaid, OrderRefunded, OrderShipped
 from craton import Value, on, query, saga
@@ -39,7 +40,7 @@ class MessagePage(Value):
 class Notifications(Protocol):
     """Tells people by e-mail what has happened. A mail server that is away delays; nothing is lost, nobody waits."""
 
-    @query(get="/admin/messages", allow="admin")
+    @query(get="/admin/messages", raises=InvalidCursor, allow="admin")
     async def messages(self, about: str | None = None, limit: Limit = 50, cursor: str | None = None) -> MessagePage:
         """Who got what; about one order or product, or about all."""
         ...

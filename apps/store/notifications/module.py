@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, insert, or_, select, update
 
 from apps.store.inventory.contract import StockLow
+from apps.store.moments import read_cursor, write_cursor
 from apps.store.notifications import notices
 from apps.store.notifications.contract import Limit, Message, MessagePage, Notifications, State
 from apps.store.notifications.notices import Notice
@@ -51,11 +52,11 @@ class Postman(Notifications):
         if about is not None:
             statement = statement.where(m.about == about)
         if cursor:
-            at, _, last = cursor.partition("_")
-            statement = statement.where(or_(m.written < float(at), and_(m.written == float(at), m.id < last)))
+            last = read_cursor(cursor)
+            statement = statement.where(or_(m.written < last.at, and_(m.written == last.at, m.id < last.id)))
         found = tuple(message_of(row) for row in (await self.db.execute(statement)).mappings())
         end = found[limit - 1] if len(found) > limit else None
-        return MessagePage(found[:limit], f"{end.written.timestamp()!r}_{end.id}" if end else None)
+        return MessagePage(found[:limit], write_cursor(end.written, end.id) if end else None)
 
     async def thank(self, event: OrderPaid) -> None:
         await self.tell(notices.paid(self.saga.id("message"), event))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from apps.store.carts.contract import Cart, Carts, EmptyCart
-from apps.store.catalog.contract import Catalog, InvalidCursor, Product
+from apps.store.catalog.contract import Catalog, Product
 from apps.store.inventory.contract import Inventory, Line
+from apps.store.moments import read_cursor, write_cursor
 from apps.store.money import Money
 from apps.store.orders.book import Book
 from apps.store.orders.contract import (
@@ -277,16 +278,7 @@ class OrderDesk(Orders):
         before = read_cursor(cursor) if cursor else None
         found = await self.book.latest(owner=owner, status=status, before=before, limit=limit + 1)
         last = found[limit - 1] if len(found) > limit else None
-        return OrderPage(found[:limit], f"{last.placed.timestamp()!r}_{last.id}" if last else None)
-
-
-def read_cursor(cursor: str) -> tuple[float, str]:
-    """The time and the order that a page ended with."""
-    placed, _, order = cursor.partition("_")
-    try:
-        return float(placed), order
-    except ValueError:
-        raise InvalidCursor from None
+        return OrderPage(found[:limit], write_cursor(last.placed, last.id) if last else None)
 
 
 def check_idle(record: Record, statuses: tuple[Status, ...]) -> None:

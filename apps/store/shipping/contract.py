@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
+from apps.store.catalog.contract import InvalidCursor
 from apps.store.money import Money
 from apps.store.orders.events import Address, Country, OrderCancelled, OrderLine, OrderPaid, OrderShipped
 from craton import Fault, Value, on, query
@@ -62,7 +63,7 @@ class Shipping(Protocol):
         """What is sent to the caller for an order; an administrator sees everybody's."""
         ...
 
-    @query(get="/admin/shipments", allow="admin")
+    @query(get="/admin/shipments", raises=InvalidCursor, allow="admin")
     async def shipments(self, state: State = "waiting", limit: Limit = 50, cursor: str | None = None) -> ShipmentPage:
         """What is to be sent, or was."""
         ...

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import and_, bindparam, insert, or_, select, update
 
+from apps.store.moments import read_cursor, write_cursor
 from apps.store.money import Money
 from apps.store.orders.events import Address, Country, OrderCancelled, OrderLine, OrderPaid, OrderShipped
 from apps.store.shipping.contract import Limit, Offer, Shipment, ShipmentNotFound, ShipmentPage, Shipping, State
@@ -19,7 +20,7 @@ from craton import Call, Database
 s = shipments.c
 ONE = select(shipments).where(s.order_id == bindparam("wanted"))
 IN_STATE = select(shipments).where(s.state == bindparam("wanted")).order_by(s.paid, s.order_id)
-AFTER = IN_STATE.where(or_(s.paid > bindparam("at"), and_(s.paid == bindparam("at"), s.order_id > bindparam("last"))))
+AFTER = IN_STATE.where(or_(s.paid > bindparam("at"), and_(s.paid == bindparam("at"), s.order_id > bindparam("id"))))
 INSERT = insert(shipments)
 CHANGE = (
     update(shipments).where(s.order_id == bindparam("wanted"), s.state == "waiting")
@@ -45,12 +46,11 @@ class Dock(Shipping):
         return shipment_of(row)
 
     async def shipments(self, state: State = "waiting", limit: Limit = 50, cursor: str | None = None) -> ShipmentPage:
-        at, _, last = (cursor or "").partition("_")
-        place = dict(at=float(at), last=last) if cursor else {}
+        place = read_cursor(cursor)._asdict() if cursor else {}
         found = await self.db.execute((AFTER if cursor else IN_STATE).limit(limit + 1), {"wanted": state, **place})
         items = tuple(shipment_of(row) for row in found.mappings())
         end = items[limit - 1] if len(items) > limit else None
-        return ShipmentPage(items[:limit], f"{end.paid.timestamp()!r}_{end.order}" if end else None)
+        return ShipmentPage(items[:limit], write_cursor(end.paid, end.order) if end else None)
 
     async def prepare(self, event: OrderPaid) -> None:
         await self.db.execute(INSERT, row_of(event))
