@@ -141,3 +141,39 @@ def test_people_read_it_as_text(description: Description) -> None:
         topology wide
           all  stock, shop  x2
     """)
+
+
+def test_it_says_which_needs_are_optional_and_whether_anybody_provides_them(
+    build: Callable[[str], Application],
+) -> None:
+    application = build("""
+        class Stock(Protocol):
+            @query
+            async def left(self) -> int: ...
+
+        class Hints(Protocol):
+            @query
+            async def hint(self) -> str: ...
+
+        class Shop(Protocol):
+            @query
+            async def find(self, sku: str) -> int: ...
+
+        class Desk(Shop):
+            def __init__(self, stock: Stock | None, hints: Hints | None) -> None: ...
+            async def find(self, sku: str) -> int: ...
+
+        class Warehouse(Stock):
+            async def left(self) -> int: ...
+
+        app = Application("app", [
+            Module("shop", Shop, f"{__name__}:Desk"), Module("stock", Stock, f"{__name__}:Warehouse"),
+        ])
+    """)
+    description = describe(application, {})
+    assert description.modules[0].needs == (
+        NeedDescription("stock", "Stock", "stock", optional=True),
+        NeedDescription("hints", "Hints", None, optional=True),
+    )
+    told = text(description)
+    assert "stock: Stock (stock, optional)" in told and "hints: Hints (optional)" in told
