@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, and_, bindparam, select, update
 
 from craton.data.inbox import Inbox
-from craton.data.store import Store, Unit, transact
+from craton.data.store import Conflict, Store, Unit, run, transact
 from craton.data.tables import tables_of
 from craton.failpoints import reach
 from craton.messages.letters import Letters
@@ -18,6 +18,8 @@ from craton.messages.transport import LATER, TAKEN, Message, Verdict
 
 BUDGET = 10.0
 """Seconds that one batch may take; what is left then is to be sent again."""
+MOST = 16
+"""Messages that are applied in one transaction at most."""
 
 
 class Receiver:
@@ -33,7 +35,7 @@ class Receiver:
     ) -> None:
         self.store, self.module, self.inbox, self.letters = store, module, inbox, letters
         self.subscribers, self.retention = subscribers, retention
-        self.told, self.floor = Told(f"{module}: events could not be taken"), 0.0
+        self.told, self.floor, self.most = Told(f"{module}: events could not be taken"), 0.0, MOST
         c = tables_of(module).cursor
         self.begin = store.insert(c).values(latest=1, letters=0).on_conflict_do_nothing(
             index_elements=["source", "stream"]
@@ -50,36 +52,70 @@ class Receiver:
 
     async def receive(self, batch: Sequence[Message]) -> list[Verdict]:
         """Take messages: those of one stream in order, streams side by side. Never raises but for cancellation."""
-        lines: dict[tuple[str, str], list[int]] = {}
-        for i, message in enumerate(batch):
-            lines.setdefault((message.source, message.stream or message.id), []).append(i)
-        verdicts = [LATER] * len(batch)
         await self.note_time(batch)
-        until = asyncio.get_running_loop().time() + BUDGET
-
-        async def follow(line: list[int]) -> None:
-            for i in line:
-                if asyncio.get_running_loop().time() > until:
-                    return
-                verdicts[i] = await self.take(batch[i])
-                if verdicts[i].status != "taken":
-                    for later in line:
-                        verdicts[later] = verdicts[i] if later > i else verdicts[later]
-                    return
-
-        if len(lines) == 1:
-            await follow(next(iter(lines.values())))
+        until, verdicts = asyncio.get_running_loop().time() + BUDGET, dict[int, Verdict]()
+        bundles = bundled(batch, self.most)
+        if len(bundles) == 1:
+            await self.follow(batch, bundles[0], verdicts, until=until)
         else:
-            await asyncio.gather(*map(follow, lines.values()))
-        return verdicts
+            await asyncio.gather(*(self.follow(batch, bundle, verdicts, until=until) for bundle in bundles))
+        return [verdicts.get(i, LATER) for i in range(len(batch))]
+
+    async def follow(
+        self, batch: Sequence[Message], bundle: Sequence[int], verdicts: dict[int, Verdict], *, until: float
+    ) -> None:
+        """Take some messages one after another: several in one transaction, where all goes the plain way."""
+        stuck: dict[tuple[str, str], Verdict] = {}
+        for start in range(0, len(bundle), self.most):
+            piece = [i for i in bundle[start:start + self.most] if line_of(batch[i]) not in stuck]
+            if asyncio.get_running_loop().time() > until:
+                return
+            if len(piece) > 1 and await self.together([batch[i] for i in piece]):
+                verdicts |= dict.fromkeys(piece, TAKEN)
+                continue
+            for i in piece:
+                line = line_of(batch[i])
+                verdicts[i] = stuck.get(line) or await self.take(batch[i])
+                if verdicts[i].status != "taken":
+                    stuck[line] = verdicts[i]
+
+    async def together(self, messages: Sequence[Message]) -> bool:
+        """Apply several messages in one transaction; False where one of them needs more care: then none is applied.
+
+        How many that are follows from what other work lets pass, as with PostgreSQL's gate.
+        """
+        meant = [self.who(message) for message in messages]
+        if any(len(found) != 1 for found in meant) or not all(map(self.known, messages)):
+            return False
+
+        async def body(unit: Unit) -> None:
+            for message, (subscriber,) in zip(messages, meant, strict=True):
+                unit.wrote = False  # each is a command of its own, and may ask others before it writes
+                if not await self.next(unit, message, subscriber):
+                    raise Unreadable(message.id)
+
+        try:
+            reach("C1")
+            await run(self.store.unit(self.module), body)
+            reach("C5")
+        except Conflict:
+            self.most = max(1, self.most // 2)
+            return False
+        except Exception:  # one by one it will be seen whose it is
+            return False
+        self.most = min(MOST, self.most + 1)
+        return True
+
+    def known(self, message: Message) -> bool:
+        """Whether it is sure to be known if it was applied."""
+        return bool(message.sequence) or message.created > self.floor
 
     async def take(self, message: Message) -> Verdict:
         """Take one. What cannot be written down, since the database is away, is to be sent again."""
         found, broken = self.who(message), None
         try:
             try:
-                known = message.sequence or message.created > self.floor
-                if len(found) == 1 and known and await self.plainly(message, found[0]):
+                if len(found) == 1 and self.known(message) and await self.plainly(message, found[0]):
                     return self.taken()
             except (Broken, Unreadable) as error:
                 broken = error
@@ -199,3 +235,21 @@ class Receiver:
             await self.letters.put(unit, message, subscriber, status="waiting" if behind else status, error=error)
 
         await transact(self.store, self.module, body)
+
+
+def line_of(message: Message) -> tuple[str, str]:
+    """Those messages have it in common that must be applied in their order."""
+    return (message.source, message.stream or message.id)
+
+
+def bundled(batch: Sequence[Message], most: int) -> list[list[int]]:
+    """A batch in bundles that can be taken side by side: all of a stream is in one, and short streams share one."""
+    lines: dict[tuple[str, str], list[int]] = {}
+    for i, message in enumerate(batch):
+        lines.setdefault(line_of(message), []).append(i)
+    found: list[list[int]] = [[]]
+    for line in lines.values():
+        if found[-1] and len(found[-1]) + len(line) > most:
+            found.append([])
+        found[-1] += line
+    return found
