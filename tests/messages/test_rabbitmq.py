@@ -13,7 +13,9 @@ from typing import Any
 
 import aiormq
 import pytest
+from sqlalchemy import delete
 
+from craton.data.tables import tables_of
 from craton.failpoints import LISTENERS
 from craton.messages.brokers import rabbitmq as client
 from craton.testing.start import Running, start
@@ -21,7 +23,7 @@ from tests.messages.cable import Cable
 from tests.messages.mail.application import mail
 from tests.messages.mail.contracts import Orders
 from tests.messages.mail.modules import BROKEN
-from tests.messages.post_office import become, impatient, learned, rows, sent, statuses, told
+from tests.messages.post_office import become, impatient, learned, letters_of, rows, sent, statuses, told, write
 from tests.rabbitmq import Server
 
 QUEUES = ("mail.orders", "mail.learner", "mail.teller", "mail.dead")
@@ -261,6 +263,26 @@ async def test_messages_that_the_server_has_lost_are_sent_again_when_the_next_on
         await running.open("learner")
         await running.get(Orders).place("o-1", (8,))
         await become(placed(*range(1, 9)), learned(running, "o-1"))
+
+
+async def test_where_the_outbox_has_forgotten_what_the_server_lost_the_rest_is_shown_to_a_person(
+    cable: Cable, channel: aiormq.abc.AbstractChannel
+) -> None:
+    async with services(cable) as running:
+        await running.get(Orders).place("o-1", (1,))
+        await become(placed(1), learned(running, "o-1"))
+        await running.close("learner")
+        await running.get(Orders).place("o-1", (2, 3, 4))
+        await become(True, lambda: sent(running))
+        await channel.queue_purge("mail.learner")
+        t = tables_of("orders").outbox
+        for number in (2, 3):
+            await write(running, "orders", delete(t).where(t.c.body.contains(f'"number":{number}')))
+        await running.open("learner")
+        await running.get(Orders).place("o-1", (5,))
+        await become([("learner.learn", "parked"), ("learner.learn", "waiting")], lambda: statuses(running, "learner"))
+        parked, _ = sorted(await letters_of(running, "learner").list(), key=lambda letter: letter.sequence)
+        assert parked.error == "events 2 to 3 of order=o-1, which come before it, are lost"
 
 
 async def test_a_server_that_has_lost_everything_is_given_it_again(

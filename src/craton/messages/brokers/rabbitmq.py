@@ -201,12 +201,11 @@ class RabbitMQ:
     async def consume(self, module: str, receive: Receive, resend: Resend) -> None:
         """For ever: give `receive` what comes for a module."""
         backoff = Backoff(most=LONGEST_PAUSE)
-        what = f"RabbitMQ, queue of {module}"
         while True:
             await self.connected.wait()
             error = await apart(self.take(module, receive, resend))
             if self.connected.is_set():
-                self.told.bad(error or NotRun("it was deleted"), what)
+                self.told.bad(error or NotRun("it was deleted"), f"RabbitMQ, queue of {module}")
             await asyncio.sleep(backoff.pause())
 
     async def take(self, module: str, receive: Receive, resend: Resend) -> None:
@@ -221,6 +220,7 @@ class RabbitMQ:
                 arguments = QUEUE | {"x-dead-letter-exchange": self.dead}
                 await channel.queue_declare(name, durable=True, arguments=arguments)
                 await channel.queue_bind(name, self.exchange, module)
+            self.told.good(f"RabbitMQ, queue of {module}")
             await Queue(channel, module, receive=receive, resend=resend, ask=self.ask).consume(name)
         finally:
             await close(channel)
