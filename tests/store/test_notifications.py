@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
+from socket import socket
 
 import pytest
 
 from apps.store.money import Money
 from apps.store.notifications.contract import Message
+from apps.store.users.contract import Users
+from craton import Secret
 from tests.store.mailbox import Mailbox, mailbox
 from tests.store.shop import EMAIL, Shop, Structure, everywhere, open_shop, until
 from tests.store.unit_simulation import simulated
@@ -86,7 +89,10 @@ def box() -> Iterator[Mailbox]:
 @asynccontextmanager
 async def shop_with(box: Mailbox, topology: str, folder: Path) -> AsyncIterator[Shop]:
     """A store that sends its e-mails to a mail server."""
-    settings = {"CRATON_NOTIFICATIONS_SMTP": box.address, "CRATON_NOTIFICATIONS_PAUSE": "0.05"}
+    settings = {
+        "CRATON_NOTIFICATIONS_SMTP": box.address, "CRATON_NOTIFICATIONS_PAUSE": "0.05",
+        "CRATON_NOTIFICATIONS_TIMEOUT": "2",
+    }
     with simulated(folder / "provider") as provider:
         async with open_shop(Structure(topology), provider=provider.url, data=folder, settings=settings) as shop:
             yield shop
@@ -125,6 +131,21 @@ async def test_a_message_that_is_refused_holds_up_no_other(box: Mailbox, tmp_pat
         assert (bounced.state, "no such user" in bounced.reason) == ("refused", True)
         assert [(await messages(shop, order.id))[0].state for order in taken] == ["sent"] * 3
         assert len(box.arrived) == 3
+
+
+async def test_a_mail_server_that_hangs_holds_up_nobody(box: Mailbox, tmp_path: Path) -> None:
+    async with shop_with(box, "monolith", tmp_path) as shop:
+        box.close()
+        sku, users = await shop.product(stock=50), shop.running.get(Users)
+        with socket() as silent:
+            silent.bind(("127.0.0.1", box.port))
+            silent.listen(100)
+            orders = [await shop.customer().order_of(sku) for _ in range(6)]
+            for number in range(6):  # whose passwords are hashed on threads, too
+                await shop.guest().ask(users.register, f"{number}@example.com", Secret("correct horse battery"), "")
+        await asyncio.to_thread(box.open)
+        await shop.settled()
+        assert len(set(box.ids)) == len(orders)
 
 
 @pytest.mark.parametrize("topology", ["monolith", "microservices"])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from asyncio import Semaphore
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import and_, bindparam, insert, or_, select, update
 
@@ -24,7 +23,7 @@ log = logging.getLogger("store.notifications")
 LONGEST = 600.0
 """Seconds until a message is sent again at most."""
 AT_ONCE = 2
-"""Messages on their way at the same time: a mail server that hangs leaves threads for others."""
+"""Messages on their way at the same time, on threads of their own: a mail server that hangs leaves others theirs."""
 m = messages.c
 LATEST = select(messages).order_by(m.written.desc(), m.id.desc())
 INSERT = insert(messages)
@@ -41,11 +40,15 @@ class Postman(Notifications):
     """A saga for each message: it is durable before the event counts as delivered, and waits for the mail server
     without holding up any other."""
 
-    def __init__(
-        self, db: Database, saga: Saga, clock: Clock, offload: Offload, settings: NotificationSettings,
-    ) -> None:
-        self.db, self.saga, self.clock, self.offload, self.settings = db, saga, clock, offload, settings
-        self.post, self.line = post_of(settings), Semaphore(AT_ONCE)
+    def __init__(self, db: Database, saga: Saga, clock: Clock, settings: NotificationSettings) -> None:
+        self.db, self.saga, self.clock, self.settings = db, saga, clock, settings
+        self.post, self.offload = post_of(settings), Offload(AT_ONCE)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.offload.close()
 
     async def messages(self, about: str | None = None, limit: Limit = 50, cursor: str | None = None) -> MessagePage:
         statement = LATEST.limit(limit + 1)
@@ -92,8 +95,7 @@ class Postman(Notifications):
         """Send a message; False where it must be tried again. Sent again, it has the same Message-ID."""
         try:
             mail = notices.mail_of(notice, sender=self.settings.sender)
-            async with self.line:
-                await self.offload(self.post.send, mail, notice.id)
+            await self.offload(self.post.send, mail, notice.id)
         except Away as error:
             log.warning("%s is to be sent again: %s", notice.id, error)
             return False
