@@ -13,7 +13,7 @@ from tests.crash.points import crash_points
 from tests.crash.stage import Stage, instrumented, moments, sample
 from tests.crash.world import Plan
 
-STRIDES = [pytest.param(80, id="some"), pytest.param(1, id="every moment", marks=pytest.mark.chaos)]
+STRIDES = [pytest.param(40, id="some"), pytest.param(1, id="every moment", marks=pytest.mark.chaos)]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from craton.errors import (
     Failed,
@@ -18,6 +18,9 @@ from craton.errors import (
 
 FINAL = (Failed, InvalidArguments, KeyReused, NotAllowed, NotAuthenticated, StillRunning, Withdrawn)
 """Errors that asking again would not change."""
+
+
+DICE = random.Random()
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ class Backoff:
 
     first: float = 0.05
     most: float = 2.0
-    random: random.Random = field(default_factory=random.Random)
+    random: random.Random = DICE
     tries: int = 0
 
     def pause(self) -> float:

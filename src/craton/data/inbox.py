@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, select
+from sqlalchemy import ColumnElement, and_, bindparam, literal_column, select
 
 from craton.calls import codec
 from craton.contract import Method
@@ -105,6 +105,10 @@ class Inbox:
         names = ("method", "fingerprint", "status", "answer", "type", "arguments", "owner", "lease_until")
         self.select = select(*(t.c[name] for name in names)).where(t.c.key == bindparam("wanted"))
         self.insert = store.insert(t).values(created=store.moment).on_conflict_do_nothing(index_elements=["key"])
+        row = store.insert(t).values(created=store.moment, lease_until=None)  # it is kept from now on
+        changes = {name: row.excluded[name] for name in ("status", "answer", "type", "created", "lease_until")}
+        still = t.c.status == literal_column("'running'")
+        self.end = row.on_conflict_do_update(index_elements=["key"], set_=changes, where=still)
 
     async def look(self, key: str) -> Row | None:
         """What is committed under a key."""
@@ -140,8 +144,9 @@ class Inbox:
 
     async def finish(self, unit: Unit, call: Keyed, answer: Answer) -> bool:
         """The final answer, in a row that is running; False where it has one already."""
-        values: dict[str, Any] = dict(status=answer.status, answer=answer.body, type=answer.type, lease_until=None)
-        return await self.change(unit, call, **values)
+        row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint)
+        ended = dict(status=answer.status, answer=answer.body, type=answer.type)
+        return bool((await unit.execute(self.module, self.end, {**row, **ended})).rowcount)
 
     async def undoing(self, unit: Unit, call: Keyed) -> bool:
         """Whether an undo has something to undo. Where the original never came, a tombstone keeps it away for ever."""

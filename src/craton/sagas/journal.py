@@ -113,8 +113,7 @@ class Journal:
         if not record.keyed:
             return
         if record.stored and final is not None:
-            ended: dict[str, Any] = dict(status=final.status, answer=final.body, type=final.type)
-            await self.inbox.change(unit, record.call, **ended, created=self.store.moment)  # it is kept from now on
+            await self.inbox.finish(unit, record.call, final)
         elif not record.stored:
             answer = final or Answer("running")
             values = dict(status=answer.status, answer=answer.body, type=answer.type)
