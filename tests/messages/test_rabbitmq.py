@@ -18,6 +18,8 @@ from sqlalchemy import delete
 from craton.data.tables import tables_of
 from craton.failpoints import LISTENERS
 from craton.messages.brokers import rabbitmq as client
+from craton.messages.brokers.cloudevents import encode
+from craton.messages.transport import Message
 from craton.testing.start import Running, start
 from tests.messages.cable import Cable
 from tests.messages.mail.application import mail
@@ -178,7 +180,7 @@ async def test_what_the_server_refuses_is_sent_again(cable: Cable, channel: aior
 
 
 async def test_a_server_short_of_memory_delays_events_and_still_hears_acknowledgements(
-    cable: Cable, rabbitmq: Server
+    cable: Cable, rabbitmq: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with services(cable) as running:
         await running.get(Orders).place("o-1", (0,))
@@ -188,6 +190,7 @@ async def test_a_server_short_of_memory_delays_events_and_still_hears_acknowledg
             await running.get(Orders).place("o-1", (1, 2))
             await asyncio.sleep(2.5)
             assert not await sent(running)
+            assert "it is short of memory or disk" in caplog.text
         finally:
             await asyncio.to_thread(rabbitmq.control, "set_vm_memory_high_watermark", "0.4")
         await become(placed(0, 1, 2), learned(running, "o-1"))
@@ -198,13 +201,16 @@ async def test_a_server_short_of_memory_delays_events_and_still_hears_acknowledg
 async def test_what_nobody_can_read_goes_to_the_dead_letters_and_holds_up_nothing(
     cable: Cable, channel: aiormq.abc.AbstractChannel
 ) -> None:
+    known = encode(Message("e-9", "orders", "o=1", 9, "Placed", 1, "{}", "", 1.5), application="mail", destination="")
+    unreadable = [b"no event", known.replace(b'"9"', b'"nine"')]
     async with services(cable) as running:
         await running.get(Orders).place("o-1", (1,))
         await become(placed(1), learned(running, "o-1"))
-        await channel.basic_publish(b"no event", exchange="mail.events", routing_key="learner")
+        for body in unreadable:
+            await channel.basic_publish(body, exchange="mail.events", routing_key="learner")
         await running.get(Orders).place("o-1", (2,))
         await become(placed(1, 2), learned(running, "o-1"))
-        assert (await channel.basic_get("mail.dead", no_ack=True)).body == b"no event"
+        assert [(await channel.basic_get("mail.dead", no_ack=True)).body for _ in unreadable] == unreadable
 
 
 async def test_a_handler_that_breaks_makes_a_letter_and_its_message_leaves_the_queue(

@@ -42,6 +42,7 @@ comes back behind the others. (Letters count attempts.) Dead-lettering at least 
 """
 LOST = "it did not confirm them in time, or the connection was lost"
 UNROUTABLE = "it has no queue for them: no service that hosts the module has been connected yet"
+SHORT = "RabbitMQ takes nothing: it is short of memory or disk"
 REFUSED = "it refuses them: a queue is full"
 log = logging.getLogger("craton.messages")
 
@@ -81,7 +82,7 @@ class RabbitMQ:
         backoff = Backoff(most=LONGEST_PAUSE)
         while True:
             error = await apart(self.session(backoff))
-            self.why = self.why or str(error) or type(error).__name__
+            self.why = self.why or str(error or LOST) or type(error).__name__
             self.told.bad(NotRun(f"it is away, and events wait for it ({self.why})"))
             await asyncio.sleep(backoff.pause())
 
@@ -150,6 +151,8 @@ class RabbitMQ:
         What follows another message of its stream that was not confirmed is not taken either: it may come too early.
         """
         channel = await self.channel(destination)
+        if await blocked(channel.connection):
+            raise NotRun(SHORT)
         publishing = [asyncio.ensure_future(self.publish(channel, destination, message)) for message in batch]
         try:
             await asyncio.wait(publishing, timeout=CONFIRMED_WITHIN)
@@ -158,7 +161,7 @@ class RabbitMQ:
             for task in publishing:
                 task.cancel()
         trouble = next(filter(None, troubles), "")
-        if LOST in troubles and not self.broken.done():
+        if LOST in troubles and not self.broken.done() and not await blocked(channel.connection):
             self.broken.set_result(None)  # nobody hears what it may still confirm: connect anew
         if all(troubles):
             raise NotRun(f"RabbitMQ: {trouble}")
@@ -278,6 +281,16 @@ def verdicts_of(batch: Sequence[Message], troubles: Sequence[str]) -> list[Verdi
             behind.add(stream)
         verdicts.append(LATER if trouble or stream in behind else TAKEN)
     return verdicts
+
+
+async def blocked(connection: AbstractConnection) -> bool:
+    """Whether a server has said that it reads no more of what is published, until it says otherwise."""
+    try:
+        async with asyncio.timeout(0):
+            await connection.ready()
+    except TimeoutError:
+        return True
+    return False
 
 
 async def close(one: AbstractConnection | AbstractChannel) -> None:

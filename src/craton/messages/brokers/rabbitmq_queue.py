@@ -71,7 +71,7 @@ class Queue:
         assert tag is not None
         try:
             message = decode(delivered.body)
-        except MALFORMED as error:
+        except (*MALFORMED, ValueError) as error:
             log.error("%s: a message that nobody can read went to the dead letters: %s", self.module, error)
             await self.channel.basic_reject(tag, requeue=False)
             return
