@@ -15,6 +15,8 @@ from typing import Any
 from tests.store.model import Op, Outcome, World
 
 Way = Callable[[World], Outcome]
+Shelves = tuple[dict[str, int], set[str]]
+"""What the catalog says: prices, and what is no longer sold."""
 CART = ("add", "set", "remove", "clear", "refresh", "merge")
 DEAL = ("cancel", "ship", "refund", "resume")
 PRICED = ("add", "set", "refresh", "buy")
@@ -22,13 +24,13 @@ PRICED = ("add", "set", "refresh", "buy")
 
 def explanations(world: World, ops: Sequence[Op], answers: Sequence[Outcome]) -> Iterator[World]:
     """The worlds that can have come of it."""
-    prices = dict(world.prices)
+    shelves = dict(world.prices), set(world.gone)
 
     def rest(now: World, left: tuple[int, ...]) -> Iterator[World]:
         if not left:
             yield now
         for index in left:
-            for way in ways(now, ops[index], [op for op in ops if op is not ops[index]], prices):
+            for way in ways(now, ops[index], [op for op in ops if op is not ops[index]], shelves):
                 then = deepcopy(now)
                 if way(then) == answers[index]:
                     yield from rest(then, tuple(other for other in left if other != index))
@@ -46,12 +48,12 @@ def possible(worlds: Sequence[World], ops: Sequence[Op], answers: Sequence[Outco
     return list(found.values())
 
 
-def ways(world: World, op: Op, others: Sequence[Op], prices: dict[str, int]) -> Iterator[Way]:
+def ways(world: World, op: Op, others: Sequence[Op], shelves: Shelves) -> Iterator[Way]:
     """How a request may have gone."""
     yield lambda then: then.apply(op)
     yield from (lambda then, fault=fault: fault for fault in turned_away(op, others))
-    if op.kind in PRICED and prices != world.prices:
-        yield lambda then: at_prices(then, op, prices)
+    if op.kind in PRICED and shelves != (world.prices, world.gone):
+        yield lambda then: before_the_change(then, op, shelves)
     if op.kind == "buy" and world.overdue() and any(other.kind == "buy" for other in others):
         yield lambda then: (then.expire_holds(op), then.apply(op))[1]
     if op.kind == "expire_orders":
@@ -69,13 +71,14 @@ def turned_away(op: Op, others: Sequence[Op]) -> Iterator[str]:
         yield "OrderBusy"
 
 
-def at_prices(world: World, op: Op, prices: dict[str, int]) -> Outcome:
-    """What comes of a request that looked at prices just before they changed."""
-    now, world.prices = world.prices, prices
+def before_the_change(world: World, op: Op, shelves: Shelves) -> Outcome:
+    """What comes of a request that looked at the catalog just before it changed."""
+    now = world.prices, world.gone
+    world.prices, world.gone = shelves
     try:
         return world.apply(op)
     finally:
-        world.prices = now
+        world.prices, world.gone = now
 
 
 def in_other_hands(world: World, others: Sequence[Op]) -> Iterator[tuple[str, ...]]:

@@ -36,6 +36,7 @@ class Basket:
     version: int = 0
     state: str = "open"
     touched: float = 0.0
+    withdrawn: bool = False
 
 
 @dataclass(slots=True)
@@ -64,6 +65,9 @@ class World:
     baskets: dict[str, Basket] = field(default_factory=dict)
     deals: dict[str, Deal] = field(default_factory=dict)
     now: float = 0.0
+    gone: set[str] = field(default_factory=set)
+    carts_know: set[str] = field(default_factory=set)
+    stock_knows: set[str] = field(default_factory=set)
 
     # ------------------------------------------------------------------ what there is
 
@@ -99,7 +103,14 @@ class World:
     def save(self, basket: Basket, lines: Lines) -> Outcome:
         """A cart with other lines."""
         basket.lines, basket.version, basket.touched = lines, basket.version + 1, self.now
+        basket.withdrawn = False
         return cart_of(basket)
+
+    def withdraw(self, basket: Basket) -> None:
+        """Take out of a cart what carts know is no longer sold."""
+        if self.carts_know & basket.lines.keys():
+            basket.lines = {sku: line for sku, line in basket.lines.items() if sku not in self.carts_know}
+            basket.version, basket.withdrawn = basket.version + 1, True
 
     def opened(self, op: Op) -> Basket:
         """A cart to change: the one there is, or a new one."""
@@ -114,6 +125,8 @@ class World:
 
     def add(self, op: Op) -> Outcome:
         """Put more into the cart."""
+        if op.sku in self.gone | self.carts_know:
+            return "ProductUnavailable"
         basket = self.opened(op)
         had = basket.lines.get(op.sku, (0, 0))[0]
         if basket.state == "frozen":
@@ -124,6 +137,8 @@ class World:
 
     def set(self, op: Op) -> Outcome:
         """Have just so many in the cart."""
+        if op.sku in self.gone | self.carts_know:
+            return "ProductUnavailable"
         basket = self.opened(op)
         if basket.state == "frozen":
             return "CartFrozen"
@@ -152,8 +167,9 @@ class World:
             return cart_of(basket)
         if basket.state == "frozen":
             return "CartFrozen"
-        lines = {sku: (number, self.prices[sku]) for sku, (number, _) in basket.lines.items()}
-        return cart_of(basket) if lines == basket.lines else self.save(basket, lines)
+        sold = {sku: line for sku, line in basket.lines.items() if sku not in self.gone}
+        lines = {sku: (number, self.prices[sku]) for sku, (number, _) in sold.items()}
+        return cart_of(basket) if lines == basket.lines and not basket.withdrawn else self.save(basket, lines)
 
     def merge(self, op: Op) -> Outcome:
         """Take a guest's cart over."""
@@ -180,7 +196,7 @@ class World:
         if refusal := self.unbuyable(basket, version):
             return refusal
         basket.touched = self.now  # whatever comes of it, somebody was there
-        if any(price != self.prices[sku] for sku, (_, price) in basket.lines.items()):
+        if any(price != self.prices[sku] or sku in self.gone for sku, (_, price) in basket.lines.items()):
             return "PriceChanged"
         if not self.reserve(basket.lines):
             return "InsufficientStock"
@@ -208,7 +224,8 @@ class World:
     def reserve(self, lines: Lines) -> bool:
         """Whether there is enough. What is overdue makes room where there is not."""
         def short() -> bool:
-            return any(number > self.stock[sku] - self.held(sku) for sku, (number, _) in lines.items())
+            left = {sku: 0 if sku in self.stock_knows else self.stock[sku] - self.held(sku) for sku in lines}
+            return any(number > left[sku] for sku, (number, _) in lines.items())
 
         overdue = self.overdue() if short() else []
         for deal in overdue:
@@ -229,6 +246,7 @@ class World:
         """Give up an order that was not paid."""
         basket = self.baskets[deal.basket]
         deal.status, deal.stock, basket.state, basket.touched = "cancelled", "given up", "open", self.now
+        self.withdraw(basket)
 
     def decide(self, op: Op) -> Outcome:
         """The customer is at the bank."""
@@ -286,6 +304,25 @@ class World:
     def price(self, op: Op) -> Outcome:
         """Ask another price."""
         self.prices[op.sku] = 500 * op.number
+
+    def discontinue(self, op: Op) -> Outcome:
+        """Sell a product no longer."""
+        self.gone.add(op.sku)
+
+    def carts_hear(self, op: Op) -> Outcome:
+        """Carts hear that a product is no longer sold; not before it is so."""
+        if op.sku not in self.gone:
+            return "too early"
+        self.carts_know.add(op.sku)
+        for basket in self.baskets.values():
+            if basket.state == "open":
+                self.withdraw(basket)
+
+    def stock_hears(self, op: Op) -> Outcome:
+        """The inventory hears of it."""
+        if op.sku not in self.gone:
+            return "too early"
+        self.stock_knows.add(op.sku)
 
     def restock(self, op: Op) -> Outcome:
         """Goods come in."""

@@ -98,6 +98,7 @@ administering = st.builds(
     Op, st.sampled_from(["price", "restock", "adjust", "expire_holds", "expire_orders", "expire_carts"]),
     st.just("admin"), sku, few,
 )
+ending = st.builds(Op, st.just("discontinue"), st.just("admin"), st.just("pot"))
 anything = st.one_of(buying, about_orders, in_carts, administering)
 SLOW = [
     HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example, HealthCheck.too_slow,
@@ -156,6 +157,10 @@ class Machine(RuleBasedStateMachine):
     @rule(ops=st.lists(anything, min_size=1, max_size=3), module=st.sampled_from(MODULES))
     def a_service_stops(self, ops: list[Op], module: str) -> None:
         self.happen(ops, stop=self.stage.shop.home_of(module))
+
+    @rule(ops=st.lists(st.one_of(in_carts, buying, resuming), max_size=3), end=ending)
+    def a_product_is_sold_no_longer(self, ops: list[Op], end: Op) -> None:
+        self.happen([end, *ops])
 
     @rule(ops=st.lists(anything, min_size=1, max_size=4), seed=st.integers(0, 1000))
     def events_travel_badly(self, ops: list[Op], seed: int) -> None:

@@ -14,6 +14,7 @@ from craton import Failed, Fault
 from tests.store.explaining import possible
 from tests.store.model import Op, Outcome, World
 from tests.store.shop import ADDRESS, CART_LIFETIME, EMAIL, HOLD, Person, Shop
+from tests.store.test_hearing import discontinue
 from tests.store.test_prices import reprice
 
 PEOPLE = ("ann", "bob", "guest")
@@ -62,12 +63,12 @@ class Walk:
         await self.agree(ops, answers)
 
     def resolved(self, wanted: Sequence[Op]) -> list[Op]:
-        """Requests with their names, and what they are about, where there is any; prices change one at a time."""
-        found, priced = [], False
+        """Requests with their names, and what they are about, where there is any; the catalog changes once at most."""
+        found, changed = [], False
         for op in wanted:
-            if op.kind == "price" and priced:
+            if op.kind in ("price", "discontinue") and changed:
                 continue
-            priced = priced or op.kind == "price"
+            changed = changed or op.kind in ("price", "discontinue")
             if op.kind == "buy" and op.who not in self.carts:
                 continue
             deals = list(self.orders)
@@ -135,6 +136,7 @@ class Walk:
             "expire_holds": (admin, inventory.expire, ()), "expire_orders": (admin, orders.expire, ()),
             "expire_carts": (admin, carts.expire, ()),
             "price": (admin, self.reprice, (op,)), "decide": (person, self.decide, (op,)),
+            "discontinue": (admin, self.discontinue, (op,)),
         }
         return simple[op.kind] if op.kind in simple else self.order_call(op)
 
@@ -159,6 +161,10 @@ class Walk:
         """Ask another price, whatever it was."""
         await reprice(self.shop, self.skus[op.sku], 500 * op.number)
 
+    async def discontinue(self, op: Op) -> None:
+        """Sell a product no longer."""
+        await discontinue(self.shop, self.skus[op.sku])
+
     async def decide(self, op: Op) -> None:
         """Send a customer to the bank, where there is one to go to."""
         outcome: Literal["succeed", "fail"] = "succeed" if op.number % 2 else "fail"
@@ -170,7 +176,9 @@ class Walk:
     async def agree(self, ops: Sequence[Op], answers: Sequence[Outcome]) -> None:
         """Fail where no order of the requests explains their answers, and what is there."""
         seen = await self.seen()
-        after = possible(self.worlds, ops, answers, seen)
+        gone = [op.sku for op in ops if op.kind == "discontinue"]
+        heard = [Op(kind, sku=sku) for sku in gone for kind in ("carts_hear", "stock_hears")]
+        after = possible(self.worlds, [*ops, *heard], [*answers, *(None for _ in heard)], seen)
         if not after:
             told = "\n".join(f"  {op} -> {answer}" for op, answer in zip(ops, answers, strict=True))
             before = "\n".join(f"  {world.seen()}\n    {world}" for world in self.worlds[:3])
