@@ -66,7 +66,7 @@ def test_events_that_go_astray_come_in_the_end_and_are_applied_once(town: Stage,
     for number in range(1, sent + 1):
         assert run(town, "microservices", Plan(fates={(f"{module}.{EVENTS.name}", number): fate})).state == clean.state
     killed = run(town, "microservices", Plan(fates={(f"{module}.{EVENTS.name}", 2): fate}))
-    for number in sample(killed.points, 80):
+    for number in sample(killed.points, 160):
         fates = {(f"{module}.{EVENTS.name}", 2): fate}
         assert run(town, "microservices", Plan(frozenset({number}), fates)).state == clean.state
 

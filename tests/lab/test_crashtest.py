@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from craton.cli import main
-from craton.lab.crashtest import Result, Setting, run_all, settings
+from craton.lab.crashtest import Result, Setting, opened, settings
 from craton.lab.crashtest_control import PAUSE, Blow, Control, Kind, Place
 from craton.lab.crashtest_report import failpoints, matrix
 from tests.until import until
@@ -118,6 +118,8 @@ def test_a_kind_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str
 @pytest.mark.timeout(300)
 async def test_a_store_that_is_not_sound_turns_it_red(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRATON_PAYMENTS_TIMEOUT", "1")
-    setting = Setting(package="apps.store.naive", topology="monolith", kinds=("kill",))
-    results = await run_all(setting, lambda result: None)
-    assert {result.verdict for result in results} >= {"failed", "ok"}
+    async with opened(Setting(package="apps.store.naive", topology="monolith")) as test:
+        assert await test.act(None) == []
+        results = [await test.strike(Blow(Place("store", "P2"), nth, "kill")) for nth in range(3, 6)]
+    assert "failed" in {result.verdict for result in results}
+    assert any("the_provider_agrees" in finding for result in results for finding in result.findings)
