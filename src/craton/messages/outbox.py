@@ -25,7 +25,7 @@ from craton.data.tables import tables_of
 from craton.failpoints import reach
 from craton.messages.events import LEASE
 
-BATCH = 500
+BATCH = 200
 """Events that are relayed at once."""
 HOLD = 120.0
 """Seconds after which an event is looked at again that waits for a destination to come back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, and_, bindparam, select, update
+from sqlalchemy import BigInteger, and_, bindparam, select
 
 from craton.data.inbox import Inbox
 from craton.data.store import Conflict, Store, Unit, run, transact
@@ -37,18 +37,19 @@ class Receiver:
         self.subscribers, self.retention = subscribers, retention
         self.told, self.floor, self.most = Told(f"{module}: events could not be taken"), 0.0, MOST
         c = tables_of(module).cursor
-        self.begin = store.insert(c).values(latest=1, letters=0).on_conflict_do_nothing(
-            index_elements=["source", "stream"]
-        )
-        here = and_(c.c.source == bindparam("from_"), c.c.stream == bindparam("of"))
         number = bindparam("number", type_=BigInteger)
-        self.advance = update(c).where(here, c.c.latest == number - 1, c.c.letters == 0).values(latest=number)
+        step = store.insert(c).values(latest=bindparam("first", type_=BigInteger), letters=0).on_conflict_do_update(
+            index_elements=["source", "stream"], set_=dict(latest=number),
+            where=and_(c.c.latest == number - 1, c.c.letters == 0),
+        )
+        self.step = step.returning(c.c.latest)  # it searches nothing: see Inbox
         skip = store.insert(c).values(letters=0)
         self.move = skip.on_conflict_do_update(
             index_elements=["source", "stream"], set_=dict(latest=skip.excluded.latest),
             where=c.c.latest < skip.excluded.latest,
         )
-        self.look = select(c.c.latest, c.c.letters).where(here)
+        here = and_(c.c.source == bindparam("from_"), c.c.stream == bindparam("of"))
+        self.look = select(c.c.latest).where(here)
 
     async def receive(self, batch: Sequence[Message]) -> list[Verdict]:
         """Take messages: those of one stream in order, streams side by side. Never raises but for cancellation."""
@@ -162,11 +163,9 @@ class Receiver:
 
     async def go_on(self, unit: Unit, message: Message) -> bool:
         """Move the cursor to the next message; False where this is not it, or letters of its stream are kept."""
-        if message.sequence == 1:
-            row = {"source": message.source, "stream": message.stream}
-            return bool((await unit.execute(self.module, self.begin, row)).rowcount)
-        where = {"from_": message.source, "of": message.stream, "number": message.sequence}
-        return bool((await unit.execute(self.module, self.advance, where)).rowcount)
+        number = message.sequence
+        row = {"source": message.source, "stream": message.stream, "number": number, "first": int(number == 1)}
+        return (await unit.execute(self.module, self.step, row)).scalar() == number
 
     # ------------------------------------------------------------------ the careful way
 

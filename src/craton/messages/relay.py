@@ -22,8 +22,8 @@ POLL = 1.0
 """Seconds between two looks for what other processes have left behind."""
 SIZE = 1 << 20
 """Bytes of bodies that are sent at once."""
-PATIENCE = 0.25
-"""Seconds for which the next batch waits for a destination that is slow."""
+PATIENCE = 1.0
+"""Seconds for which the next batch waits for a destination that is slow, where there are others."""
 LONGEST = 30.0
 """Seconds that one sending may take."""
 MOST = 5.0
@@ -138,7 +138,7 @@ class Relay:
             over = asyncio.Event()
             tasks = {self.start(self.deliver(lane, of, over)) for lane, of in self.sorted(rows) if lane.free}
             if tasks:
-                await asyncio.wait(tasks, timeout=PATIENCE)
+                await asyncio.wait(tasks, timeout=PATIENCE if len(self.lanes) > 1 else None)
             over.set()
             await self.settle(rows)
         for lane in self.lanes.values():
@@ -171,6 +171,16 @@ class Relay:
         """Send one destination what is for it. Who comes too late for the batch writes down its own."""
         lane.busy = True
         try:
+            await self.send_parts(lane, rows)
+            if over.is_set():
+                await self.settle(rows)
+                self.wake()
+        finally:
+            lane.busy = False
+
+    async def send_parts(self, lane: Lane, rows: Sequence[Row]) -> None:
+        """Send what there is, in pieces; a destination that fails is left alone for a while."""
+        try:
             for part in parts(rows):
                 await self.send_part(lane, part)
         except Exception as error:
@@ -178,11 +188,6 @@ class Relay:
             self.told.bad(error, self.trouble(lane))
             for row in rows:
                 row.wait = lane.left()
-        finally:
-            lane.busy = False
-        if over.is_set():
-            await self.settle(rows)
-            self.wake()
 
     def trouble(self, lane: Lane) -> str:
         """What is said when a destination is away."""
