@@ -17,7 +17,7 @@ from craton.messages.transport import Message
 from craton.sagas.sagas import Sagas, saga_id
 from craton.testing.start import Running, calling, start, user
 from tests.sagas.conftest import Ahead, begin, host, status
-from tests.sagas.parcels import Arrived, Dispatch, post
+from tests.sagas.parcels import Arrived, Dispatch, Parcels, post
 
 DAY = 86_400.0
 numbers = itertools.count(1)
@@ -186,6 +186,18 @@ async def test_many_events_and_waits_at_once_on_postgresql_meet(postgresql: str)
             await asyncio.gather(*(bring(two, f"p{n}", f"place {n}") for n in new))
             begun |= new
         assert await asyncio.gather(*following) == [(f"place {n}",) for n in range(20)]
+
+
+async def test_an_event_that_another_module_publishes_reaches_the_saga_that_waits_for_it(office: Running) -> None:
+    async def follow() -> tuple[str, ...]:
+        with calling(key="1", timeout=20):
+            return await office.get(Dispatch).follow("a", 24)
+
+    following = asyncio.create_task(follow())
+    await status(office, saga_id("1"), "waiting")
+    with calling(key="2"):
+        await office.get(Parcels).arrive("a", "here")
+    assert await following == ("here",)
 
 
 async def test_to_wait_for_an_event_that_is_not_declared_is_refused(office: Running) -> None:

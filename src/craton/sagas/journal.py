@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, case, or_, select, tuple_, update
 
 from craton.calls import codec
 from craton.calls.context import Caller
@@ -17,7 +17,7 @@ from craton.sources import Clock
 
 LEASE = 10.0
 """Seconds that a saga stays with the process that runs it unless that process renews it."""
-MOST = 50
+AT_ONCE = 50
 """Sagas that are taken over at once: what is left may go to another replica."""
 OPEN = ("running", "undoing")
 ENDED = ("done", "fault", "failed")
@@ -74,7 +74,7 @@ class Record:
     dirty: set[int] = field(default_factory=set)
 
 
-Look = tuple[Select[Any], list[str]]
+Look = tuple[Executable, list[str]]
 """A statement, and the parameters that it takes."""
 FIELDS = tuple(Entry.__dataclass_fields__)
 CHANGING = ("state", "type", "answer", "error", "due", "awaits", "updated", "lease_until")
@@ -179,7 +179,7 @@ class Journal:
         s = self.saga
         known = or_(*(and_(s.c.method == name, s.c.version <= version) for name, version in self.versions.items()))
         others = s.c.id.not_in(bindparam("mine", expanding=True))
-        base: Select[Any] = select(s.c.id, s.c.fence).where(known, others).limit(MOST)
+        base: Any = select(s.c.id, s.c.fence).where(known, others).limit(AT_ONCE)
         broken, names = base.where(s.c.state.in_(OPEN)).order_by(s.c.updated), ["mine"]
         if not self.store.exclusive:
             broken = broken.where(or_(s.c.lease_until < self.store.moment, s.c.owner == bindparam("me")))

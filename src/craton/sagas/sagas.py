@@ -23,7 +23,7 @@ from craton.errors import CallError, KeyReused, NotAllowed, StillRunning
 from craton.messages.subscriber import key_of
 from craton.messages.transport import Message
 from craton.sagas.arrivals import Arrival, Arrivals, awaited
-from craton.sagas.journal import ENDED, LEASE, OPEN, Answered, Journal, LeaseLost, PutDown, Record
+from craton.sagas.journal import AT_ONCE, ENDED, LEASE, OPEN, Answered, Journal, LeaseLost, PutDown, Record
 from craton.sagas.waiting import WaitingRun
 from craton.sagas.window import Parked
 from craton.sources import Clock, Ids
@@ -119,6 +119,8 @@ class Sagas:
         if found := [(id, fence) for id, fence in found if id not in self.ongoing]:
             claimed = await transact(self.store, self.module, lambda unit: self.journal.claim(unit, found))
             await asyncio.gather(*(self.take_up(id) for id in claimed))
+            if len(found) >= AT_ONCE:
+                self.wake()
 
     async def take_up(self, id: str) -> None:
         """Go on with a saga that was taken over."""
