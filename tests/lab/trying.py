@@ -10,9 +10,13 @@ from craton.lab.crashtest_report import line
 SEED = date.today().toordinal()
 
 
-async def sample(topology: str, number: int, *, database: str | None = None, package: str = "apps.store") -> None:
+async def sample(
+    topology: str, number: int, *, database: str | None = None, broker: str | None = None, package: str = "apps.store"
+) -> None:
     """So many trials in one structure on one store."""
-    setting = Setting(package=package, topology=topology, database=database, sample=number, seed=SEED)
+    setting = Setting(
+        package=package, topology=topology, database=database, broker=broker, sample=number, seed=SEED,
+    )
     results = await run_all(setting, lambda result: print(line(result)))
     assert len(results) == number
     assert not [line(result) for result in results if result.verdict == "failed"], f"{setting}, seed {SEED}"

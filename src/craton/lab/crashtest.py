@@ -196,7 +196,8 @@ class Crashtest:
     async def audit(self) -> list[str]:
         """What is wrong now, whether or not it was before."""
         try:
-            return [*await self.scene.records.lost(), *await self.invariants(self.scene)]
+            records = self.scene.records
+            return [*await records.letters(), *await records.unapplied(), *await self.invariants(self.scene)]
         except Exception as error:  # such as no answer at all
             return [f"the audit broke off: {type(error).__name__}: {error}"]
 
@@ -212,7 +213,7 @@ class Crashtest:
         places = [child.program.answers_at for child in self.scene.processes.children.values()]
         if self.control.resting or not all(await asyncio.gather(*map(answers, places))):
             return True
-        if await self.scene.records.unrest():
+        if await self.scene.records.unrest() or await self.scene.records.unapplied():
             return True
         try:
             models = await self.scene.operator.projections()

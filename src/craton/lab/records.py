@@ -52,12 +52,15 @@ class Records:
         found = await connection.fetch(f'SELECT * FROM "{module}"."{module}_{table}" WHERE {where}')
         return [dict(row) for row in found]
 
-    async def lost(self) -> list[str]:
-        """Events that somebody should have applied, and has not; and those that nobody could apply."""
+    async def letters(self) -> list[str]:
+        """Events that could not be applied: a line for each."""
+        return [line for m in self.homes for line in shown(m, "letter", await self.read(m, "letter"))]
+
+    async def unapplied(self) -> list[str]:
+        """Events that somebody should apply, and has not: a line for each. A broker may have them."""
         hearers, applied, found = self.hearers(), dict[str, set[str]](), list[str]()
         for module in self.homes:
             applied[module] = {row["key"] for row in await self.read(module, "inbox", "key LIKE '%/%'")}
-            found += shown(module, "letter", await self.read(module, "letter"))
         for module in self.homes:
             for row in await self.read(module, "outbox"):
                 for hearer in hearers.get(row["type"], ()):
