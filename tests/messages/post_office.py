@@ -90,9 +90,9 @@ def like(**changes: Any) -> Message:
     return replace(first, **changes)
 
 
-async def give(running: Running, *batch: Message) -> list[str]:
-    """Bring messages to the learner; the verdicts, with the number that is expected where it is too early."""
-    verdicts = await receiver(running, "learner").receive(batch)
+async def give(running: Running, *batch: Message, module: str = "learner") -> list[str]:
+    """Bring messages to a module; the verdicts, with the number that is expected where it is too early."""
+    verdicts = await receiver(running, module).receive(batch)
     return [f"early {v.expected}" if v.status == "early" else v.status for v in verdicts]
 
 

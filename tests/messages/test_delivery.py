@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, update
@@ -12,7 +14,8 @@ from craton.data.store import commit
 from craton.data.tables import tables_of
 from craton.messages import cleaning
 from craton.messages.transport import Message
-from craton.testing.start import Running
+from craton.testing.start import Running, start
+from tests.messages.mail.application import mail
 from tests.messages.mail.contracts import Orders, Placed
 from tests.messages.mail.modules import learner
 from tests.messages.post_office import (
@@ -25,6 +28,7 @@ from tests.messages.post_office import (
     rows,
     sent,
     statuses,
+    told,
     write,
 )
 
@@ -143,3 +147,23 @@ async def cleaned(running: Running) -> tuple[int, int]:
     return len(await rows(running, "orders", "outbox")), len(await rows(running, "learner", "inbox"))
 
 
+def spread(folder: Path) -> None:
+    """Give each module a database of its own: it uses only the tables that bear its name."""
+    (file,) = folder.glob("*.db")
+    for module in ("orders", "learner", "teller"):
+        shutil.copy(file, folder / f"{module}.db")
+
+
+async def test_a_subscriber_that_has_moved_to_another_service_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with start(mail, data=tmp_path) as running:
+        await running.get(Orders).place("o-1", (1, 2))
+        await become(["placed 1", "placed 2"], learned(running, "o-1"))
+        await become(["placed 1", "placed 2"], told(running, "o-1"))
+        await running.close("gateway")
+        await write(running, "orders", update(tables_of("orders").outbox).values(status="stored", pending="learner"))
+    spread(tmp_path)
+    async with start(mail, topology="microservices", link="wire", data=tmp_path) as running:
+        await running.get(Orders).place("o-1", (3,))
+        await become(["placed 1", "placed 2", "placed 3"], learned(running, "o-1"))
+        await become(["placed 1", "placed 2", "placed 3"], told(running, "o-1"))
+        await become(True, lambda: sent(running))

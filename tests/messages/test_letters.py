@@ -110,3 +110,9 @@ async def test_a_version_that_does_not_fit_is_kept_and_one_that_only_adds_is_rea
     assert await learned(running, "o-1")() == ["placed 7"]
     (letter,) = await letters_of(running, "learner").list()
     assert (letter.subscriber, letter.status, letter.version) == ("learner.learn", "unknown", 3)
+
+
+async def test_what_an_older_release_has_stored_is_upcast(running: Running) -> None:
+    old = like(stream="", sequence=0, type="Noticed", version=1, body='{"lines":["hello","there"]}')
+    assert await give(running, old, module="teller") == ["taken"]
+    assert await told(running, "")() == ["hello there"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from craton import Event, Value, command, on, query, saga
 
@@ -17,8 +17,13 @@ class Closed(Event, key="order"):
     why: str = ""
 
 
-class Noticed(Event):
+class Noticed(Event, version=2):
     text: str
+
+    @staticmethod
+    def upcast(version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """Version 1 had lines."""
+        return {"text": " ".join(data["lines"])}
 
 
 class Ignored(Event, key="order"):
