@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
@@ -84,7 +85,7 @@ class Inventory(Protocol):
 class Orders(Protocol):
     """Orders, and their way to the customer."""
 
-    @saga(post="/orders", raises=(OutOfStock,), allow="caller")
+    @saga(post="/orders", raises=(OutOfStock,), allow="caller", version=2, awaits=StockLow)
     async def checkout(self, cart: str, card: Card) -> str: ...
 
     @effect
@@ -114,6 +115,10 @@ class Warehouse(Inventory):
         return None
 
 
+def left_of(held: int) -> int:
+    return held
+
+
 class OrderDesk(Orders):
     def __init__(
         self, saga: Saga, inventory: Inventory, call: Call, ids: Ids, offload: Offload, chance: random.Random,
@@ -128,7 +133,14 @@ class OrderDesk(Orders):
         held: int = await saga.step(self.inventory.reserve, order, lines).undo(self.inventory.release, order)
         await saga.step(self.place, order, held).undo(self.inventory.release, order=order)
         await saga.step(self.notify, order)
-        return order
+        if saga.version >= 2:
+            await saga.sleep(timedelta(days=1))
+        left, found = await saga.gather(
+            saga.step(self.inventory.available, cart), saga.step(self.inventory.search, cart, limit=left_of(held)),
+        )
+        counts = await saga.gather(*[saga.step(self.inventory.available, line.sku) for line in found.items])
+        low = await saga.event(StockLow, key=cart, within=60)
+        return order if low is None or low.left < left + sum(counts) else low.sku
 
     @command(raises=OutOfStock)
     async def place(self, order: str, held: int) -> None:
