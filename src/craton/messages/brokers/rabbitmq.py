@@ -179,12 +179,14 @@ class RabbitMQ:
     async def channel(self, destination: str) -> aiormq.Channel:
         """The one for a destination: on it, the client tells returned messages apart by their ids."""
         async with self.opening:
-            if self.publishes is None:
+            if self.publishes is None or (destination not in self.channels and await apart(self.enter(destination))):
                 raise NotRun("RabbitMQ is away")
-            if destination not in self.channels:
-                opened = await self.publishes.channel(on_return_raises=True)
-                self.channels[destination] = cast("aiormq.Channel", opened)
             return self.channels[destination]
+
+    async def enter(self, destination: str) -> None:
+        """Open the channel for a destination."""
+        assert self.publishes
+        self.channels[destination] = cast("aiormq.Channel", await self.publishes.channel(on_return_raises=True))
 
     async def publish(self, channel: aiormq.Channel, destination: str, message: Message) -> None:
         """Publish one message, and wait for its confirm."""
