@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from craton.calls.endpoint import Endpoint
 from craton.contract import Method
 from craton.data.inbox import Answer
-from craton.data.store import ALONE, Conflict, Store, Unit
+from craton.data.store import ALONE, Conflict, Store, Unit, commit
 from craton.errors import CallError, OutcomeUnknown, ReplayDiffers
 from craton.sagas.arrivals import Arrivals
 from craton.sagas.journal import OPEN, Answered, Entry, Journal, PutDown, Record
@@ -83,7 +83,7 @@ class Window:
             unit = await self.window()
             await self.journal.write(unit, self.record, final)
             self.unit = None
-            await unit.commit()
+            await commit(unit)
         except CallError as error:
             if isinstance(error, OutcomeUnknown) and not self.record.keyed and not self.record.stored:
                 raise Untold(str(error)) from error
