@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from craton.data.tables import tables_of
-from craton.messages import letters
+from craton.messages import letters, receiver
 from craton.testing.start import Running
 from tests.messages.mail.contracts import Orders
-from tests.messages.mail.modules import BROKEN
+from tests.messages.mail.modules import BROKEN, SLOW
 from tests.messages.post_office import (
     become,
     give,
@@ -44,6 +44,18 @@ async def test_a_handler_that_breaks_holds_up_its_own_stream_alone(running: Runn
     await become([*wanted, "placed 3"], learned(running, "o-1"))
     (cursor,) = [row for row in await rows(running, "learner", "cursor") if row["stream"] == "order=o-1"]
     assert (cursor["latest"], cursor["letters"]) == (4, 0)
+
+
+async def test_a_handler_that_takes_too_long_is_broken_off_and_tried_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "SLOWEST", 0.5)
+    SLOW["learner.learn"] = {"o-1"}
+    await running.get(Orders).place("o-1", (1,))
+    await running.get(Orders).place("o-2", (2,))
+    await become(["placed 2"], learned(running, "o-2"))
+    await become([("learner.learn", "retrying")], lambda: statuses(running, "learner"))
+    assert (await letters_of(running, "learner").list())[0].error.startswith("TimeoutError")
 
 
 async def test_what_breaks_too_often_is_parked_until_a_person_has_it_tried_again(

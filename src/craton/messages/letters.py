@@ -100,9 +100,9 @@ class Letters:
         unit.after.add(self.signal.set)
         log.warning("%s: letter %s is %s: %s", self.module, row["id"], status, error or "others come before it")
 
-    def told(self, message: Message, error: Broken) -> str:
+    def told(self, message: Message, error: Exception) -> str:
         """The error of a handler, which is logged here in full."""
-        cause = error.__cause__
+        cause = error.__cause__ or error
         log.error("%s: %s (%s) broke", error, message.id, message.type, exc_info=cause)
         return f"{type(cause).__name__}: {cause}"
 
@@ -174,7 +174,7 @@ class Letters:
             log.info("%s: letter %s is applied", self.module, row["id"])
         except Unreadable as error:
             await self.change(row["id"], status="unknown", error=str(error))
-        except Broken as error:
+        except (Broken, TimeoutError) as error:
             await self.fail(row, message, error)
 
     async def apply(self, message: Message, subscriber: Subscriber, row: Any, unit: Unit) -> None:
@@ -198,9 +198,9 @@ class Letters:
         fewer = update(c).where(c.c.source == row["source"], c.c.stream == row["stream"])
         await unit.execute(self.module, fewer.values(letters=c.c.letters - 1))
 
-    async def fail(self, row: Any, message: Message, error: Broken) -> None:
+    async def fail(self, row: Any, message: Message, error: Exception) -> None:
         """It broke again: later once more, or never, unless a person says so."""
-        attempts, cause = row["attempts"] + 1, error.__cause__
+        attempts, cause = row["attempts"] + 1, error.__cause__ or error
         away = isinstance(cause, CallError) and worth_retrying(cause)
         status = "retrying" if attempts < ATTEMPTS or away else "parked"
         wait = min(MOST, FIRST * 2.0 ** min(row["attempts"], 20))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from sqlalchemy import BigInteger, and_, bindparam, select
 
@@ -16,8 +17,11 @@ from craton.messages.subscriber import Broken, Subscriber, Unreadable, key_of
 from craton.messages.told import Told, log
 from craton.messages.transport import LATER, TAKEN, Message, Verdict
 
+R = TypeVar("R")
 BUDGET = 10.0
 """Seconds that one batch may take; what is left then is to be sent again."""
+SLOWEST = 10.0
+"""Seconds that a handler may take, and several together; less than a sender waits."""
 MOST = 16
 """Messages that are applied in one transaction at most."""
 
@@ -97,7 +101,7 @@ class Receiver:
 
         try:
             reach("C1")
-            await run(self.store.unit(self.module), body)
+            await in_time(run(self.store.unit(self.module), body))
             reach("C5")
         except Conflict:
             self.most = max(1, self.most // 2)
@@ -116,7 +120,7 @@ class Receiver:
         found, broken = self.who(message), None
         try:
             try:
-                if len(found) == 1 and self.known(message) and await self.plainly(message, found[0]):
+                if len(found) == 1 and self.known(message) and await in_time(self.plainly(message, found[0])):
                     return self.taken()
             except (Broken, Unreadable) as error:
                 broken = error
@@ -213,7 +217,7 @@ class Receiver:
         try:
             if broken is not None:
                 raise broken
-            await transact(self.store, self.module, lambda unit: self.apply(unit, message, subscriber))
+            await in_time(transact(self.store, self.module, lambda unit: self.apply(unit, message, subscriber)))
         except Unreadable as error:
             await self.keep(message, subscriber.name, status="unknown", error=str(error))
         except Broken as error:
@@ -234,6 +238,15 @@ class Receiver:
             await self.letters.put(unit, message, subscriber, status="waiting" if behind else status, error=error)
 
         await transact(self.store, self.module, body)
+
+
+async def in_time(work: Awaitable[R]) -> R:
+    """What a handler does, within its time; Broken where it takes longer."""
+    try:
+        async with asyncio.timeout(SLOWEST):
+            return await work
+    except TimeoutError as error:
+        raise Broken(f"a handler took longer than {SLOWEST:g} s") from error
 
 
 def line_of(message: Message) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from craton import Database, Events, Saga, command
@@ -20,14 +22,18 @@ orders, learner, teller = seen_by("orders"), seen_by("learner"), seen_by("teller
 orders_tables, learner_tables, teller_tables = orders.metadata, learner.metadata, teller.metadata
 BROKEN: dict[str, set[str]] = {}
 """Orders that a handler breaks at, by the name of the handler."""
+SLOW: dict[str, set[str]] = {}
+"""The same, where it takes long."""
 
 
 class Stuck(Exception):
     """A handler breaks."""
 
 
-def stumble(name: str, order: str) -> None:
-    """Break where a test wants it."""
+async def stumble(name: str, order: str) -> None:
+    """Break, or take long, where a test wants it."""
+    if order in SLOW.get(name, ()):
+        await asyncio.sleep(60)
     if order in BROKEN.get(name, ()):
         raise Stuck(f"{name} cannot take {order}")
 
@@ -80,7 +86,7 @@ class Scholar(Learner):
 
     async def learn(self, event: Placed) -> None:
         await self.book.write(event.order, f"placed {event.number}")
-        stumble("learner.learn", event.order)
+        await stumble("learner.learn", event.order)
 
     async def learned(self) -> tuple[Seen, ...]:
         return await self.book.read()
@@ -92,7 +98,7 @@ class Crier(Teller):
 
     async def tell(self, event: Placed | Closed) -> None:
         await self.book.write(event.order, f"placed {event.number}" if isinstance(event, Placed) else "closed")
-        stumble("teller.tell", event.order)
+        await stumble("teller.tell", event.order)
 
     async def hang_out(self, event: Noticed) -> None:
         await self.book.write("", event.text)
