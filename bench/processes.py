@@ -41,7 +41,7 @@ async def server(address: str, *command: str) -> AsyncIterator[None]:
 
 async def opened(address: str, process: asyncio.subprocess.Process) -> None:
     """Wait until a server answers."""
-    for _ in range(400):
+    for _ in range(1200):
         if process.returncode is not None:
             raise RuntimeError(f"a server of the benchmark ended with {process.returncode} before it answered")
         try:

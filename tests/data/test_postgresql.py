@@ -254,6 +254,38 @@ async def test_a_part_that_fails_before_it_writes_is_undone_even_if_its_savepoin
     assert await bank.balances() == {0: 1, 1: 0}
 
 
+async def test_what_is_written_later_comes_and_goes_with_its_part_and_tells_of_errors_at_commit(bank: Bank) -> None:
+    add = insert(account)
+
+    async def body(unit: Unit) -> None:
+        await unit.later("bank", add, {"id": len(found) * 10 + 10, "balance": 1})
+        await unit.savepoint("step")
+        await unit.later("bank", add, {"id": len(found) * 10 + 11, "balance": 1})
+        await unit.rollback_to("step")
+        await unit.later("bank", add, {"id": len(found) * 10 + 12, "balance": -7})
+        await unit.release("step")
+
+    found: dict[int, int] = {}
+    for n in range(4):
+        await bank.run(body)
+        found = {**found, n: 0}
+    assert sorted(await bank.balances()) == [0, 1, 10, 12, 20, 22, 30, 32, 40, 42]
+    unit = bank.store.unit("bank")
+    await unit.later("bank", add, {"id": 10, "balance": 1})
+    with pytest.raises(IntegrityError, match="bank_account_pkey"):
+        await unit.commit()
+    await bank.add(0, 1)
+    assert await bank.balance(0) == 1
+
+
+async def test_a_value_that_cannot_be_sent_leaves_the_connection_whole(bank: Bank) -> None:
+    for n in range(4):
+        with pytest.raises(DBAPIError, match="int32"):
+            await bank.run(lambda unit: bank.db.execute(ADD, {"wanted": 2**40, "by": 1}))
+        await bank.add(0, 1)
+        assert await bank.balance(0) == n + 1
+
+
 @pytest.mark.parametrize("quote", [False, True])
 async def test_what_a_function_writes_that_is_called_by_a_select_is_undone_too(fresh: str, *, quote: bool) -> None:
     await migrate(fresh, MODULES)

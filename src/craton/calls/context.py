@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from craton.contract import Kind
 from craton.values import Value
@@ -24,8 +24,7 @@ class Caller(Value):
 NOBODY = Caller("")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """The call in progress. `deadline` is in seconds of the event loop's clock; `key` is the call's idempotency key.
 
     `given` is the key that the next call is to run under. `kind` is what the call in progress is; `inner` counts the
@@ -50,12 +49,18 @@ class Context:
 CONTEXT: ContextVar[Context] = ContextVar("craton", default=Context())  # noqa: B039  # it is frozen
 
 
-@contextmanager
-def context(**changes: Any) -> Iterator[Context]:
+class context:  # it is used as a function
     """The current context with changes, for the time of a `with` block."""
-    changed = replace(CONTEXT.get(), **changes)
-    token = CONTEXT.set(changed)
-    try:
-        yield changed
-    finally:
-        CONTEXT.reset(token)
+
+    __slots__ = ("changes", "token")
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+
+    def __enter__(self) -> Context:
+        changed = replace(CONTEXT.get(), **self.changes)
+        self.token = CONTEXT.set(changed)
+        return changed
+
+    def __exit__(self, *error: object) -> None:
+        CONTEXT.reset(self.token)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, literal_column, select
+from sqlalchemy.exc import IntegrityError
 
 from craton.calls import codec
 from craton.contract import Method
@@ -95,16 +96,17 @@ class Taken(Conflict):
 class Inbox:
     """The inbox of one module.
 
-    It is looked at outside any unit, and written by INSERT ... ON CONFLICT: in a SERIALIZABLE transaction of
-    PostgreSQL, to search a small index means to conflict with everyone who adds to it. What is final never changes, so
-    that what was found outside holds; what was not found may have come meanwhile, and then the insert finds it (Taken).
+    It is looked at outside any unit, and written by INSERT: in a SERIALIZABLE transaction of PostgreSQL, to search a
+    small index means to conflict with everyone who adds to it. What is final never changes, so that what was found
+    outside holds; what was not found may have come meanwhile, and then the insert finds it (Taken, or a Conflict).
     """
 
     def __init__(self, store: Store, module: str) -> None:
         self.store, self.module, self.table = store, module, (t := tables_of(module).inbox)
         names = ("method", "fingerprint", "status", "answer", "type", "arguments", "owner", "lease_until")
         self.select = select(*(t.c[name] for name in names)).where(t.c.key == bindparam("wanted"))
-        self.insert = store.insert(t).values(created=store.moment).on_conflict_do_nothing(index_elements=["key"])
+        self.add = store.insert(t).values(created=store.moment)
+        self.insert = self.add.on_conflict_do_nothing(index_elements=["key"])
         row = store.insert(t).values(created=store.moment, lease_until=None)  # it is kept from now on
         changes = {name: row.excluded[name] for name in ("status", "answer", "type", "created", "lease_until")}
         still = t.c.status == literal_column("'running'")
@@ -115,11 +117,14 @@ class Inbox:
         row = (await self.store.read(self.module, self.select, {"wanted": key})).first()
         return None if row is None else Row(*row)
 
+    def row(self, call: Keyed, **values: Any) -> dict[str, Any]:
+        """A whole row."""
+        empty = dict(answer=None, type=None, arguments=None, owner=None, lease_until=None)
+        return {**empty, "key": call.key, "method": call.name, "fingerprint": call.fingerprint, **values}
+
     async def put(self, unit: Unit, call: Keyed, **values: Any) -> None:
         """A new row; Taken where there is one."""
-        empty = dict(answer=None, type=None, arguments=None, owner=None, lease_until=None)
-        row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint)
-        if not (await unit.execute(self.module, self.insert, {**empty, **row, **values})).rowcount:
+        if not (await unit.execute(self.module, self.insert, self.row(call, **values))).rowcount:
             raise Taken(f"{call.name}: its key was taken in the meantime")
 
     async def once(self, unit: Unit, key: str, name: str) -> bool:
@@ -129,8 +134,12 @@ class Inbox:
         return bool((await unit.execute(self.module, self.insert, {**row, **empty})).rowcount)
 
     async def write(self, unit: Unit, call: Keyed, answer: Answer) -> None:
-        """A final answer under a new key."""
-        await self.put(unit, call, status=answer.status, answer=answer.body, type=answer.type)
+        """A final answer under a new key. Taken, or a Conflict at COMMIT, where there is one."""
+        row = self.row(call, status=answer.status, answer=answer.body, type=answer.type)
+        try:
+            await unit.later(self.module, self.add, row)
+        except IntegrityError as error:
+            raise Taken(f"{call.name}: its key was taken in the meantime") from error
 
     async def change(self, unit: Unit, call: Keyed, *, only: ColumnElement[bool] | None = None, **values: Any) -> bool:
         """Other values in a row that is running, and fits; False where there is none."""

@@ -69,6 +69,11 @@ class Unit(Protocol):
         """Run one statement for a module. Conflict; QueryWrote, ForeignTable, StatementRefused; SQLAlchemy's errors."""
         ...
 
+    async def later(self, module: str, statement: Executable, parameters: Parameters) -> None:
+        """Run one writing statement of the framework's own, whose result nobody needs: at the latest with COMMIT, which
+        then tells of its errors."""
+        ...
+
     async def savepoint(self, name: str) -> None:
         """Begin a part that can be undone. A later one of the same name hides it."""
         ...

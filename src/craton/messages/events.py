@@ -67,7 +67,8 @@ class Events:
             pending=",".join(destinations), status="stored" if destinations else "sent", trace=CONTEXT.get().trace,
             place=place,
         )
-        await unit.execute(self.module, self.insert_mine if destinations else self.insert, row)
+        store = unit.later if place is None else unit.execute  # a place may be taken, and who wants it must know
+        await store(self.module, self.insert_mine if destinations else self.insert, row)
         if destinations:
             unit.after.add(self.wake)
 

@@ -56,7 +56,8 @@ class PostgreSQLStore:
     async def __aenter__(self) -> Self:
         limit = str(int(self.limit * 1000))
         writers = engine_of(
-            self.parsed, idle_in_transaction_session_timeout=limit, lock_timeout=str(PATIENCE), **BY_INDEX
+            self.parsed, default_transaction_isolation="serializable", lock_timeout=str(PATIENCE),
+            idle_in_transaction_session_timeout=limit, **BY_INDEX,
         )
         readers = engine_of(self.parsed, default_transaction_read_only="on")
         self.plans = Plans()
@@ -80,9 +81,9 @@ class PostgreSQLStore:
         await self.writers.close()
         await self.readers.close()
 
-    def become(self, module: str) -> str:
+    def become(self, module: str) -> list[str]:
         """The statements that make a connection the module's."""
-        return f"SET ROLE {quoted(self.roles[module])}; SET search_path = {quoted(module)}"
+        return [f"SET ROLE {quoted(self.roles[module])}", f"SET search_path = {quoted(module)}"]
 
     def unit(self, module: str, *, wide: bool = False, attempt: int = 0) -> PostgreSQLUnit:
         """A unit for a module."""
@@ -133,7 +134,7 @@ class PostgreSQLStore:
         """Run it as the module's role."""
         if module is not None and connection.module != module:
             connection.module = None
-            await connection.sql(self.become(module))
+            await connection.send(self.become(module))
             connection.module = module
         return await connection.run(lambda sql: admit_read(module or "", sql), statement, parameters)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -19,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from craton.data.statements import owner_of
 from craton.data.store import Conflict, Parameters, Rows
 from craton.data.stores.direct import Plans, Run
+from craton.data.stores.postgresql_wire import plain, with_values
 from craton.errors import ForeignTable, NotRun, QueryWrote, SettingsError
 
 Guard = Callable[[str], None]
@@ -30,11 +33,16 @@ AWAY = (
 )
 """What a connection raises that has ended, or that could not be made. (InternalClientError: the server has ended it
 while this process was stopped, and its last words are still unread.)"""
-CONFLICTS = {"40001", "40P01", "55P03"}
-"""Serialization failure, deadlock, and a lock that was not given in time."""
+CONFLICTS = {"40001", "40P01", "55P03", "26000"}
+"""Serialization failure, deadlock, a lock that was not given in time, a prepared statement that has gone."""
 READ_ONLY, DENIED, NO_TABLE, NO_DATABASE = "25006", "42501", "42P01", "3D000"
 FULL = {"53100": "its disk is full", "53200": "it is out of memory", "53300": "it has too many connections"}
 RELATION = re.compile(r'"?([\w.]+)"?')
+Item = str | bytes
+"""What waits to be sent: a statement without values, or one with them as it is written to the server."""
+BEGIN = "BEGIN"
+FRESH = 1.0
+"""Seconds."""
 PREPARED = 500
 """Statements that the server keeps for one connection."""
 MOMENT = 2.0
@@ -105,6 +113,7 @@ class PostgreSQLConnection:
         self.module: str | None = None
         self.plans, self.epoch = plans, plans.epoch
         self.prepared: dict[str, Any] = {}
+        self.used = -math.inf
 
     @classmethod
     async def open(cls, engine: AsyncEngine, plans: Plans) -> PostgreSQLConnection:
@@ -114,6 +123,11 @@ class PostgreSQLConnection:
         except (DBAPIError, asyncpg.PostgresError, *AWAY) as error:
             raise refused(engine.url, error) from error
         return cls(alchemy, await alchemy.get_raw_connection(), plans)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it has worked just now, so that it will hardly have ended meanwhile."""
+        return time.monotonic() - self.used < FRESH
 
     @property
     def broken(self) -> bool:
@@ -139,25 +153,60 @@ class PostgreSQLConnection:
         self.plans.learn(statement, parameters, result)
         return result
 
-    async def run_directly(self, run: Run) -> Rows:
-        """Run a statement that SQLAlchemy has compiled before."""
+    async def run_directly(self, run: Run, before: Sequence[Item] = ()) -> Rows:
+        """Run a statement that SQLAlchemy has compiled before, and `before` it, on the same way, what has waited."""
         try:
-            prepared = self.prepared.get(run.sql) if self.epoch == self.plans.epoch else None
-            if prepared is None:
-                prepared = await self.prepare(run.sql)
+            prepared = await self.statement(run.sql)
+            self.write(before)
             rows = await prepared.fetch(*run.given)
         except Exception as error:
+            if before and getattr(error, "severity", None) is None and not self.broken:
+                await self.send(["SELECT 1"])  # a value could not be sent: let the server answer what was
             raise self.told(run, error) from error
         return run.result(Fetched(run, rows, prepared.get_statusmsg()), self.alchemy.sync_connection)
 
-    async def prepare(self, sql: str) -> Any:
-        """The statement on the server, kept for the next time."""
+    def write(self, items: Sequence[Item]) -> None:
+        """Write what is answered with the next statement."""
+        if items:
+            self.driver._transport.write(b"".join(plain(i) if isinstance(i, str) else i for i in items))
+
+    async def send(self, items: Sequence[Item]) -> None:
+        """Send what has waited, with nothing behind it."""
+        texts = [item for item in items if isinstance(item, str)]
+        if len(texts) == len(items):
+            await self.sql("; ".join(texts))
+        else:
+            prepared = await self.statement("SELECT 1")
+            self.write(items)
+            await prepared.fetch()
+
+    async def commit(self, items: Sequence[Item]) -> str:
+        """Send what has waited, and COMMIT. The tag: ROLLBACK where the transaction was broken before."""
+        if all(isinstance(item, str) for item in items):  # savepoints to be released: COMMIT does that
+            return "COMMIT" if BEGIN in items else await self.sql("COMMIT")
+        prepared = await self.statement("COMMIT")
+        self.write(items)
+        await prepared.fetch()
+        return str(prepared.get_statusmsg())
+
+    def has(self, sql: str) -> bool:
+        """Whether the server knows a statement on this connection."""
+        return self.epoch == self.plans.epoch and sql in self.prepared
+
+    async def statement(self, sql: str) -> Any:
+        """A statement that the server knows, kept for the next time."""
+        if self.has(sql):
+            return self.prepared[sql]
         if self.epoch != self.plans.epoch or len(self.prepared) >= PREPARED:
-            self.prepared.clear()
+            self.prepared = {text: known for text, known in self.prepared.items() if text == "COMMIT"}
             await self.driver.reload_schema_state()
             self.epoch = self.plans.epoch
-        prepared = self.prepared[sql] = await self.driver.prepare(sql)
+        prepared = self.prepared[sql] = await self.driver.prepare(sql, name="COMMIT" if sql == "COMMIT" else None)
         return prepared
+
+    async def message(self, run: Run) -> bytes:
+        """A statement as it is written to the server."""
+        return with_values((await self.statement(run.sql)).get_name(), run.given)
 
     def told(self, run: Run, error: Exception) -> Exception:
         """What SQLAlchemy would make of an error of asyncpg's."""
@@ -208,6 +257,7 @@ class Connections:
             if connection.broken or self.closed:
                 await connection.close()
             else:
+                connection.used = time.monotonic()
                 self.idle.append(connection)
         finally:
             self.slots.release()
@@ -262,7 +312,7 @@ def meaning(
 
 def answered_twice(error: Exception, module: str) -> bool:
     """Whether the same call was answered elsewhere in the meantime: its answer is found when it is run again."""
-    cause = getattr(getattr(error, "orig", None), "__cause__", None)
+    cause = getattr(getattr(error, "orig", None), "__cause__", error)
     return getattr(cause, "constraint_name", None) == f"{module}_inbox_pkey" and state_of(error) == "23505"
 
 

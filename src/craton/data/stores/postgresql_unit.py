@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import asyncpg
@@ -12,7 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from craton.data.statements import check_verb, harmless, modifies, short
 from craton.data.store import ALONE, Conflict, Parameters, Rows
-from craton.data.stores.postgresql_connection import AWAY, PostgreSQLConnection, quoted, state_of
+from craton.data.stores.direct import Run
+from craton.data.stores.postgresql_connection import AWAY, BEGIN, Item, PostgreSQLConnection, quoted, state_of
+from craton.data.stores.postgresql_wire import writable
 from craton.errors import CratonError, Misuse, OutcomeUnknown, QueryWrote
 from craton.failpoints import reach, reach_soon
 
@@ -24,6 +26,7 @@ State = Literal["new", "open", "lost", "ended"]
 READING = "craton_reading"
 """The savepoint in which a saga's queries run read-only. (A first SELECT fixes that the transaction as a whole is not:
 PostgreSQL asks for that at the first snapshot.)"""
+SNAPSHOT = "SELECT 1 WHERE false"  # without a row, since what goes before a statement must not answer with any
 
 
 class PostgreSQLUnit:
@@ -46,7 +49,7 @@ class PostgreSQLUnit:
         self.before: str | None = None
         self.savepoints: list[str] = []
         self.sent = 0
-        self.waiting: list[str] = []
+        self.waiting: list[Item] = []
         self.reading = self.aborted = False
         self.turn = asyncio.Lock()
 
@@ -57,11 +60,27 @@ class PostgreSQLUnit:
             run = self.store.plans.find(statement, parameters)
             if run is not None:
                 self.admit(module, run.sql)
-            connection = await self.ready(module, writes=run is None or not harmless(run.sql) or self.attempt > 0)
+            writes = run is None or not harmless(run.sql) or self.attempt > 0
+            connection, items = await self.ready(module, run, writes=writes)
             try:
                 if run is not None:
-                    return await connection.run_directly(run)
+                    return await connection.run_directly(run, items)
                 return await connection.run_whole(lambda sql: self.admit(module, sql), statement, parameters)
+            except Exception as error:
+                self.fail(error, connection, module)
+
+    async def later(self, module: str, statement: Executable, parameters: Parameters) -> None:
+        """Run one statement with the next one, or with COMMIT, which then tells of its errors."""
+        run = self.store.plans.find(statement, parameters)
+        if run is None or run.bound.plan.description or self.attempt > 0 or not writable(run.given):
+            await self.execute(module, statement, parameters)
+            return
+        async with self.turn:
+            self.check()
+            self.admit(module, run.sql)
+            connection, items = await self.ready(module, run, writes=True)
+            try:
+                self.waiting += [*items, await connection.message(run)]
             except Exception as error:
                 self.fail(error, connection, module)
 
@@ -94,35 +113,42 @@ class PostgreSQLUnit:
         if self.failed is not None:
             raise self.failed
 
-    async def ready(self, module: str, *, writes: bool) -> PostgreSQLConnection:
-        """The connection, with the transaction begun, in the module's role, and with all sent that waited."""
+    async def ready(
+        self, module: str, run: Run | None, *, writes: bool
+    ) -> tuple[PostgreSQLConnection, Sequence[Item]]:
+        """The connection, in a transaction, in the module's role; and what is to be sent before the statement."""
         if self.connection is None:
             await self.store.gate.enter(alone=self.alone)
             try:
-                self.connection = await self.begin(module, writes=writes)
+                self.connection = await self.begin(module)
             except BaseException:
                 self.store.gate.leave()
                 raise
             self.state = "open"
-        elif steps := self.steps(self.connection, module, writes=writes):
+        connection = self.connection
+        there = connection.module == module
+        items = self.steps(connection, module, writes=writes)
+        if items and not (there and run is not None and self.attempt == 0 and connection.has(run.sql)):
             try:
-                await self.connection.sql("; ".join(steps))
+                await connection.send(items)
             except Exception as error:
-                self.fail(error, self.connection, module)
-        self.connection.module = module
-        return self.connection
+                self.fail(error, connection, module)
+            items = []
+        connection.module = module
+        return connection, items
 
-    async def begin(self, module: str, *, writes: bool) -> PostgreSQLConnection:
+    async def begin(self, module: str) -> PostgreSQLConnection:
         """A connection that takes the transaction. One that ended while it was idle is only found out now."""
-        start = ["BEGIN ISOLATION LEVEL SERIALIZABLE", *(["SET LOCAL lock_timeout = 0"] if self.alone else [])]
         while True:
             connection = await self.store.writers.acquire(module)
             self.before = connection.module
+            if connection.fresh and self.attempt == 0:
+                self.waiting.append(BEGIN)
+                return connection
             try:
-                await connection.sql("; ".join([*start, *self.steps(connection, module, writes=writes)]))
+                await connection.sql(f"{BEGIN}; SET LOCAL lock_timeout = 0" if self.alone else BEGIN)
                 return connection
             except BaseException as error:
-                self.sent, self.reading = 0, False
                 told = self.store.meaning(error, connection, module)
                 connection.driver.terminate()
                 await self.store.writers.release(connection)
@@ -131,7 +157,7 @@ class PostgreSQLUnit:
                 if not isinstance(error, AWAY):
                     raise told from error
 
-    def steps(self, connection: PostgreSQLConnection, module: str, *, writes: bool) -> list[str]:
+    def steps(self, connection: PostgreSQLConnection, module: str, *, writes: bool) -> Sequence[Item]:
         """What must be sent before the next statement: what waits, the module's role, savepoints, the read-only part
         where nothing may be written."""
         found, self.waiting = self.waiting, []
@@ -139,12 +165,12 @@ class PostgreSQLUnit:
         if self.reading and not reading:
             found.append(f"RELEASE SAVEPOINT {READING}")
         if connection.module != module:
-            found.append(self.store.become(module))
+            found += self.store.become(module)
         if writes or reading:
             found += [f"SAVEPOINT {quoted(name)}" for name in self.savepoints[self.sent:]]
             self.sent = len(self.savepoints)
         if reading and not self.reading:
-            found.append(f"SELECT 1; SAVEPOINT {READING}; SET LOCAL transaction_read_only = on")
+            found += [SNAPSHOT, f"SAVEPOINT {READING}", "SET LOCAL transaction_read_only = on"]
         self.reading = reading
         return found
 
@@ -197,9 +223,9 @@ class PostgreSQLUnit:
     async def go_back(self, name: str) -> None:
         """Roll back to a savepoint that the server has."""
         assert self.connection is not None
-        steps, self.waiting, self.reading = [*self.waiting, f"ROLLBACK TO SAVEPOINT {quoted(name)}"], [], False
+        items, self.waiting, self.reading = [*self.waiting, f"ROLLBACK TO SAVEPOINT {quoted(name)}"], [], False
         try:
-            await self.connection.sql("; ".join(steps))
+            await self.connection.send(items)
         except Exception as error:
             self.fail(error, self.connection, self.module)
         self.connection.module, self.aborted = None, False  # the role went back, too
@@ -233,7 +259,7 @@ class PostgreSQLUnit:
                 if command == "COMMIT":
                     reach("P3")
                     reach_soon("P4")
-                tag = await connection.sql(command)
+                tag = await (connection.commit(self.waiting) if command == "COMMIT" else connection.sql(command))
                 if tag != command:
                     raise Conflict(f"PostgreSQL answered {tag}")
                 connection.module = connection.module if command == "COMMIT" else self.before
@@ -242,21 +268,31 @@ class PostgreSQLUnit:
                 if command == "ROLLBACK" or isinstance(error, AWAY):
                     connection.driver.terminate()
                 if command == "COMMIT":
-                    self.failed = self.unfinished(error, sent=sent)
+                    self.failed = self.unfinished(error, connection, sent=sent)
+                    await self.leave_broken(connection)
                     raise self.failed from error
             finally:
                 await self.store.writers.release(connection)
                 self.store.gate.leave(lost=isinstance(self.failed, Conflict))
 
-    def unfinished(self, error: Exception, *, sent: bool) -> BaseException:
+    async def leave_broken(self, connection: PostgreSQLConnection) -> None:
+        """End a transaction that did not come to its COMMIT, since what was sent before has failed."""
+        try:
+            if not connection.broken and connection.driver.is_in_transaction():
+                await connection.sql("ROLLBACK")
+        except Exception:
+            connection.driver.terminate()
+
+    def unfinished(self, error: Exception, connection: PostgreSQLConnection, *, sent: bool) -> BaseException:
         """What a failed COMMIT means."""
         if not sent:
             return Conflict(f"the connection to PostgreSQL was lost before COMMIT: {error}")
         if isinstance(error, AWAY):
             return OutcomeUnknown(f"the connection to PostgreSQL was lost at COMMIT ({error}): ask again.")
-        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        told = self.store.meaning(error, connection, self.module)
+        if told is error and isinstance(error, asyncpg.IntegrityConstraintViolationError):
             return IntegrityError("COMMIT", None, error)
-        return Conflict(str(error)) if state_of(error).startswith("40") else error
+        return Conflict(str(error)) if state_of(error).startswith("40") else told
 
 
 async def completed(work: Coroutine[Any, Any, R]) -> R:

@@ -58,6 +58,10 @@ class SQLiteUnit:
                 raise
             raise self.failed from error
 
+    async def later(self, module: str, statement: Executable, parameters: Parameters) -> None:
+        """Run one statement; here that costs no way to a server."""
+        await self.execute(module, statement, parameters)
+
     def admit(self, module: str, sql: str) -> None:
         """Look at a statement before it runs."""
         if not self.store.inspector.writes(module, sql):
