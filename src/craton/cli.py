@@ -331,8 +331,9 @@ def crashtest(asked: argparse.Namespace) -> None:
     """Try all that may befall an application, and print what came of it; exits with 1 where something went wrong."""
     import msgspec
 
-    from craton.lab.crashtest import run_all, settings
+    from craton.lab.crashtest import run_all
     from craton.lab.crashtest_report import as_data, line, matrix, summary
+    from craton.lab.crashtest_setting import settings
 
     wanted = settings(
         asked.application, topologies=asked.topology, database=asked.database, broker=asked.broker,

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from craton.cli import main
-from craton.lab.crashtest import Result, Setting, opened, settings
+from craton.lab.crashtest import Result, opened
 from craton.lab.crashtest_control import PAUSE, Blow, Control, Kind, Place
 from craton.lab.crashtest_report import failpoints, matrix
+from craton.lab.crashtest_setting import Setting, settings
 from tests.until import until
 
 WALKER = """
@@ -113,6 +114,12 @@ def test_a_kind_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as exit:
         main(["crashtest", "apps.store", "--kinds", "kill,burn"])
     assert exit.value.code == 2 and "there is no kind burn" in capsys.readouterr().err
+
+
+def test_an_application_that_declares_nothing_is_told_what_to_write(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["crashtest", "bench.shop"])
+    assert exit.value.code == 2 and "write bench/shop/crashtest.py" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(300)

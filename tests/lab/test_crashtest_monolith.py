@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from craton.lab.crashtest import Setting, opened
+from craton.lab.crashtest import opened
 from craton.lab.crashtest_report import failpoints
+from craton.lab.crashtest_setting import Setting
 from tests.lab.trying import sample
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from craton.lab.crashtest import Setting, run_all
+from craton.lab.crashtest import run_all
 from craton.lab.crashtest_report import line
+from craton.lab.crashtest_setting import Setting
 
 SEED = date.today().toordinal()
 

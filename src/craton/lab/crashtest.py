@@ -16,25 +16,23 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from craton.errors import CallError, DeclarationError, SettingsError
+from craton.errors import CallError, DeclarationError
 from craton.lab.crashtest_armed import CONTROL
-from craton.lab.crashtest_control import KINDS, Blow, Control, Kind, Place
+from craton.lab.crashtest_control import Blow, Control, Place
+from craton.lab.crashtest_setting import Setting, declaration
 from craton.lab.records import Records
 from craton.run.child import Program, Say, answers
 from craton.run.folder import Folder
-from craton.run.loading import load_application
 from craton.run.operating import Operator
 from craton.run.plan import Plan
 from craton.run.supervisor import Options, first_of, plan_of
 from craton.testing.processes import Processes, begin, drop_line
 from craton.topology import Service
 
-STRUCTURES = ("monolith", "microservices", "hybrid")
 LONGEST = 60.0
 """Seconds after which a trial must have come to rest."""
 LOOK = 0.1
@@ -67,25 +65,6 @@ class Scene:
 
 Scenario = Callable[[Scene], Awaitable[None]]
 Invariants = Callable[[Scene], Awaitable[list[str]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What is tried. `database`: a PostgreSQL URL, whose name the structures' databases begin with; None for SQLite.
-    `broker`: a URL. `sample`: so many trials, drawn by `seed`, instead of all.
-    """
-
-    package: str
-    topology: str
-    database: str | None = None
-    broker: str | None = None
-    kinds: tuple[Kind, ...] = KINDS
-    sample: int | None = None
-    seed: int = 1
-
-    def __str__(self) -> str:
-        broker = " with a broker" if self.broker else ""
-        return f"{self.topology} on {'PostgreSQL' if self.database else 'SQLite'}{broker}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +117,7 @@ class Crashtest:
 
     def __init__(self, setting: Setting, scene: Scene, control: Control) -> None:
         self.setting, self.scene, self.control = setting, scene, control
-        declared = import_module(f"{setting.package}.crashtest")
+        declared = declaration(setting.package)
         self.scenario: Scenario = declared.scenario
         self.invariants: Invariants = declared.invariants
         self.known: set[str] = set()
@@ -272,28 +251,3 @@ async def run_all(setting: Setting, tell: Callable[[Result], None], say: Say = d
             tell(result)
             results.append(result)
     return results
-
-
-def settings(
-    package: str, *, topologies: Sequence[str] | None = None, database: str | None = None, broker: str | None = None,
-    kinds: Sequence[str] = KINDS, sample: int | None = None, seed: int = 1,
-) -> list[Setting]:
-    """Each structure on each store; a sample is shared out among them."""
-    if unknown := sorted(set(kinds) - set(KINDS)):
-        raise SettingsError(f"there is no kind {', '.join(unknown)}: there are {', '.join(KINDS)}.")
-    made = [
-        Setting(package=package, topology=topology, database=store, broker=broker, seed=seed,
-                kinds=tuple(kind for kind in KINDS if kind in kinds))
-        for topology in topologies or STRUCTURES for store in stores_of(package, topology, database)
-    ]
-    if sample is None:
-        return made
-    shares = [sample // len(made) + (number < sample % len(made)) for number in range(len(made))]
-    return [replace(setting, sample=share) for setting, share in zip(made, shares, strict=True) if share]
-
-
-def stores_of(package: str, topology: str, database: str | None) -> list[str | None]:
-    """SQLite, where no service has replicas, and PostgreSQL, where there is one."""
-    _, found = load_application(package, topology)
-    alone = all(service.replicas == 1 for service in found.services)
-    return [None] * alone + [database] * (database is not None)

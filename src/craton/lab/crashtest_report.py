@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from craton.lab.crashtest import Result, Setting
+from craton.lab.crashtest import Result
+from craton.lab.crashtest_setting import Setting
 
 MARK = re.compile(r"""\breach(?:_soon)?\("(\w+)"\)""")
 
