@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--names", action="store_true", help="with `list`: the names of the groups alone")
     parser.add_argument("--only", default="", metavar="TEXT", help="benchmarks whose names hold this text")
+    parser.add_argument("--goals", action="store_true", help="benchmarks that have a goal")
     parser.add_argument("--rounds", type=int, default=7, help="how often each side is measured (default 7)")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each time (default 1)")
     return parser.parse_args()
@@ -51,7 +52,7 @@ async def run(chosen: argparse.Namespace) -> list[Result]:
     """Run a group; for people, print each result as it comes."""
     results = []
     for benchmark in benchmarks_of(chosen.group):
-        if chosen.only not in benchmark.name:
+        if chosen.only not in benchmark.name or (chosen.goals and benchmark.goal is None):
             continue
         results.append(await compare(benchmark, rounds=chosen.rounds, seconds=chosen.seconds))
         if not chosen.json:
