@@ -26,7 +26,7 @@ def test_every_await_of_a_checkout_has_points(shop: Stage, structure: str, case:
     with coroutines_run(ours) as codes:
         ran = run(shop, structure, CASES[case])
     names = {code.co_qualname for code in codes}
-    assert {"OrderDesk.checkout", "Run.perform", "Journal.write", "Inbox.put"} <= names
+    assert {"OrderDesk.checkout", "Run.forward", "Journal.write", "Inbox.put"} <= names
     assert {"SQLiteUnit.commit", "Batch.wait", "Process.call"} <= names
     assert case == "out of stock" or {"transact", "Effect.attempt", "Effect.outside"} <= names
     assert {code.co_qualname: bare_awaits(code) for code in codes if bare_awaits(code)} == {}
