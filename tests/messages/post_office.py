@@ -23,7 +23,7 @@ from craton.run.process import Process
 from craton.testing.start import Running, start
 from tests.messages.mail.application import mail
 from tests.messages.mail.contracts import Learner, Seen, Teller
-from tests.messages.mail.modules import BROKEN, SLOW
+from tests.messages.mail.modules import ASKING, BROKEN, CLUMSY, SLOW
 
 STRUCTURES = [
     ("monolith", "local", "sqlite"), ("monolith", "wire", "sqlite"), ("microservices", "local", "sqlite"),
@@ -44,8 +44,8 @@ async def running(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing breaks yet, and letters are tried again soon."""
-    BROKEN.clear()
-    SLOW.clear()
+    for switch in (BROKEN, SLOW, ASKING, CLUMSY):
+        switch.clear()
     monkeypatch.setattr(letters, "FIRST", 0.05)
     monkeypatch.setattr(letters, "POLL", 0.05)
 

@@ -12,7 +12,7 @@ from craton.data.tables import tables_of
 from craton.messages.relay import Relay
 from craton.testing.start import Running
 from tests.messages.mail.contracts import Learner, Orders, Placed, Seen, Teller
-from tests.messages.mail.modules import Stuck
+from tests.messages.mail.modules import ASKING, Stuck
 from tests.messages.post_office import become, host, learned, relay, rows, sent, told, write
 
 
@@ -32,6 +32,12 @@ async def test_events_of_a_key_arrive_in_the_order_of_their_commands(running: Ru
     for order in range(5):
         await become(wanted, learned(running, f"o-{order}"))
         await become(wanted + ["closed"] * (order == 3), told(running, f"o-{order}"))
+
+
+async def test_a_handler_may_ask_another_module_before_it_writes(running: Running) -> None:
+    ASKING.add("o-1")
+    await running.get(Orders).place("o-1", (1, 2, 3))
+    await become([f"placed {n}" for n in (1, 2, 3)], learned(running, "o-1"))
 
 
 async def test_an_event_vanishes_with_its_command(running: Running) -> None:

@@ -11,7 +11,7 @@ from craton.data.tables import tables_of
 from craton.messages import letters, receiver
 from craton.testing.start import Running
 from tests.messages.mail.contracts import Orders
-from tests.messages.mail.modules import BROKEN, SLOW
+from tests.messages.mail.modules import BROKEN, CLUMSY, SLOW
 from tests.messages.post_office import (
     become,
     give,
@@ -56,6 +56,21 @@ async def test_a_handler_that_takes_too_long_is_broken_off_and_tried_again(
     await become(["placed 2"], learned(running, "o-2"))
     await become([("learner.learn", "retrying")], lambda: statuses(running, "learner"))
     assert (await letters_of(running, "learner").list())[0].error.startswith("TimeoutError")
+
+
+async def test_a_handler_that_hides_an_error_of_the_database_is_tried_again(running: Running) -> None:
+    CLUMSY.add("o-1")
+    assert await give(running, like()) == ["taken"]
+    (letter,) = await letters_of(running, "learner").list()
+    assert letter.error.startswith("IntegrityError")
+    await become(True, lambda: tried_again(running))
+    CLUMSY.clear()
+    await become(["placed 7"], learned(running, "o-1"))
+
+
+async def tried_again(running: Running) -> bool:
+    """Whether the letter was tried more than once."""
+    return (await letters_of(running, "learner").list())[0].attempts > 1
 
 
 async def test_what_breaks_too_often_is_parked_until_a_person_has_it_tried_again(
@@ -128,3 +143,10 @@ async def test_what_an_older_release_has_stored_is_upcast(running: Running) -> N
     old = like(stream="", sequence=0, type="Noticed", version=1, body='{"lines":["hello","there"]}')
     assert await give(running, old, module="teller") == ["taken"]
     assert await told(running, "")() == ["hello there"]
+
+
+async def test_what_breaks_an_upcast_is_kept(running: Running) -> None:
+    old = like(stream="", sequence=0, type="Noticed", version=1, body='{"words":["hello"]}')
+    assert await give(running, old, module="teller") == ["taken"]
+    (letter,) = await letters_of(running, "teller").list()
+    assert (letter.status, letter.error.split(": ", 1)[1]) == ("unknown", "KeyError('lines')")

@@ -16,7 +16,7 @@ from craton.data.inbox import Inbox
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
 from craton.errors import CallError
-from craton.messages.subscriber import Broken, Subscriber, Unreadable, key_of
+from craton.messages.subscriber import Subscriber, Unreadable, key_of
 from craton.messages.told import Told, log
 from craton.messages.transport import Message
 from craton.values import Value
@@ -174,7 +174,7 @@ class Letters:
             log.info("%s: letter %s is applied", self.module, row["id"])
         except Unreadable as error:
             await self.change(row["id"], status="unknown", error=str(error))
-        except (Broken, TimeoutError) as error:
+        except Exception as error:  # by a handler, or what it did cannot be committed
             await self.fail(row, message, error)
 
     async def apply(self, message: Message, subscriber: Subscriber, row: Any, unit: Unit) -> None:

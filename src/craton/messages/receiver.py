@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, and_, bindparam, select
 from craton.data.inbox import Inbox
 from craton.data.store import Conflict, Store, Unit, run, transact
 from craton.data.tables import tables_of
+from craton.errors import CallError
 from craton.failpoints import reach
 from craton.messages.letters import Letters
 from craton.messages.subscriber import Broken, Subscriber, Unreadable, key_of
@@ -95,7 +96,6 @@ class Receiver:
 
         async def body(unit: Unit) -> None:
             for message, (subscriber,) in zip(messages, meant, strict=True):
-                unit.wrote = False  # each is a command of its own, and may ask others before it writes
                 if not await self.next(unit, message, subscriber):
                     raise Unreadable(message.id)
 
@@ -241,12 +241,16 @@ class Receiver:
 
 
 async def in_time(work: Awaitable[R]) -> R:
-    """What a handler does, within its time; Broken where it takes longer."""
+    """What a handler does, within its time; Broken where it takes longer, or what it did cannot be committed."""
     try:
         async with asyncio.timeout(SLOWEST):
             return await work
     except TimeoutError as error:
         raise Broken(f"a handler took longer than {SLOWEST:g} s") from error
+    except (Broken, Unreadable, CallError):  # the last one: the database is away
+        raise
+    except Exception as error:
+        raise Broken("what a handler did") from error
 
 
 def line_of(message: Message) -> tuple[str, str]:

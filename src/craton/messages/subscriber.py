@@ -36,9 +36,13 @@ class Subscriber:
 
     def read(self, message: Message) -> Event:
         """The event, as this code has it. Unreadable where it does not fit."""
-        event = event_of(self.events[message.type], version=message.version, body=message.body)
+        what = f"{message.type} (version {message.version}) does not fit what this code knows of it"
+        try:
+            event = event_of(self.events[message.type], version=message.version, body=message.body)
+        except Exception as error:  # its upcast breaks
+            raise Unreadable(f"{what}: {error!r}") from error
         if event is None:
-            raise Unreadable(f"{message.type} (version {message.version}) does not fit what this code knows of it")
+            raise Unreadable(what)
         return event
 
     async def run(self, unit: Unit, message: Message) -> None:
@@ -49,6 +53,7 @@ class Subscriber:
         ):
             try:
                 reach("C2")
+                unit.wrote = False  # what is noted before it is not the handler's: it may ask others before it writes
                 await self.apply(unit, message, event)
                 reach("C3")
             except Exception as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from craton import Database, Events, Saga, command
 from tests.messages.mail.contracts import Closed, Ignored, Learner, Noticed, Orders, Placed, Seen, Teller
@@ -24,6 +26,10 @@ BROKEN: dict[str, set[str]] = {}
 """Orders that a handler breaks at, by the name of the handler."""
 SLOW: dict[str, set[str]] = {}
 """The same, where it takes long."""
+ASKING: set[str] = set()
+"""Orders that the learner asks the other module about."""
+CLUMSY: set[str] = set()
+"""Orders that the learner writes something twice for, and hides the error."""
 
 
 class Stuck(Exception):
@@ -81,12 +87,17 @@ class Desk(Orders):
 
 
 class Scholar(Learner):
-    def __init__(self, db: Database) -> None:
-        self.book = Book(db, learner)
+    def __init__(self, db: Database, orders: Orders) -> None:
+        self.book, self.desk = Book(db, learner), orders
 
     async def learn(self, event: Placed) -> None:
+        if event.order in ASKING:
+            assert Seen(event.order, f"placed {event.number}") in await self.desk.orders()
         await self.book.write(event.order, f"placed {event.number}")
         await stumble("learner.learn", event.order)
+        if event.order in CLUMSY:
+            with suppress(IntegrityError):
+                await self.book.db.execute(insert(learner), [{"id": 1, "stream": "", "text": ""}] * 2)
 
     async def learned(self) -> tuple[Seen, ...]:
         return await self.book.read()
