@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from craton.data.tables import tables_of
-from craton.messages import letters, receiver
+from craton.messages import letters, receiver, subscriber
 from craton.testing.start import Running
 from tests.messages.mail.contracts import Orders
 from tests.messages.mail.modules import BROKEN, CLUMSY, SLOW
@@ -49,13 +49,28 @@ async def test_a_handler_that_breaks_holds_up_its_own_stream_alone(running: Runn
 async def test_a_handler_that_takes_too_long_is_broken_off_and_tried_again(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiver, "SLOWEST", 0.5)
+    monkeypatch.setattr(subscriber, "SLOWEST", 0.5)
     SLOW["learner.learn"] = {"o-1"}
     await running.get(Orders).place("o-1", (1,))
     await running.get(Orders).place("o-2", (2,))
     await become(["placed 2"], learned(running, "o-2"))
     await become([("learner.learn", "retrying")], lambda: statuses(running, "learner"))
     assert (await letters_of(running, "learner").list())[0].error.startswith("TimeoutError")
+
+
+async def test_a_batch_of_slow_handlers_is_answered_before_its_sender_gives_up(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber, "SLOWEST", 0.2)
+    monkeypatch.setattr(receiver, "BUDGET", 0.0)
+    SLOW["learner.learn"] = {"o-1"}
+    batch = [like(id=f"event-{n}", stream=f"order=o-1/{n}") for n in range(3)]
+    assert await give(running, *batch) == ["taken", "later", "later"]
+    assert await give(running, *batch[1:]) == ["taken", "later"]
+    SLOW.clear()
+    monkeypatch.setattr(receiver, "BUDGET", 10.0)
+    assert await give(running, *batch) == ["taken"] * 3
+    await become(["placed 7"] * 3, learned(running, "o-1"))
 
 
 async def test_a_handler_that_hides_an_error_of_the_database_is_tried_again(running: Running) -> None:

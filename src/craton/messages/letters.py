@@ -16,7 +16,7 @@ from craton.data.inbox import Inbox
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
 from craton.errors import CallError
-from craton.messages.subscriber import Subscriber, Unreadable, key_of
+from craton.messages.subscriber import Subscriber, Unreadable, in_time, key_of
 from craton.messages.told import Told, log
 from craton.messages.transport import Message
 from craton.values import Value
@@ -28,7 +28,7 @@ ATTEMPTS = 10
 POLL = 1.0
 """Seconds between two looks for letters that are due."""
 ATTEMPT = 30.0
-"""Seconds that a try may take before another process makes the next."""
+"""Seconds after which another process makes the next try, if this one ends without a word."""
 MANY = 100
 """Letters that are read at once."""
 
@@ -167,14 +167,13 @@ class Letters:
         try:
             if not meant:
                 raise Unreadable(f"no handler of {self.module} knows {row['type']}")
-            async with asyncio.timeout(ATTEMPT):
-                for i, subscriber in enumerate(meant, 1):
-                    last = row if i == len(meant) else None
-                    await transact(self.store, self.module, partial(self.apply, message, subscriber, last))
+            for i, subscriber in enumerate(meant, 1):
+                last = row if i == len(meant) else None
+                await in_time(transact(self.store, self.module, partial(self.apply, message, subscriber, last)))
             log.info("%s: letter %s is applied", self.module, row["id"])
         except Unreadable as error:
             await self.change(row["id"], status="unknown", error=str(error))
-        except Exception as error:  # by a handler, or what it did cannot be committed
+        except Exception as error:
             await self.fail(row, message, error)
 
     async def apply(self, message: Message, subscriber: Subscriber, row: Any, unit: Unit) -> None:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, and_, bindparam, select
 
 from craton.data.inbox import Inbox
 from craton.data.store import Conflict, Store, Unit, run, transact
 from craton.data.tables import tables_of
-from craton.errors import CallError
 from craton.failpoints import reach
 from craton.messages.letters import Letters
-from craton.messages.subscriber import Broken, Subscriber, Unreadable, key_of
+from craton.messages.subscriber import Broken, Subscriber, Unreadable, in_time, key_of
 from craton.messages.told import Told, log
 from craton.messages.transport import LATER, TAKEN, Message, Verdict
 
-R = TypeVar("R")
 BUDGET = 10.0
 """Seconds that one batch may take; what is left then is to be sent again."""
-SLOWEST = 10.0
-"""Seconds that a handler may take, and several together; less than a sender waits."""
 MOST = 16
 """Messages that are applied in one transaction at most."""
 
@@ -71,19 +66,21 @@ class Receiver:
         self, batch: Sequence[Message], bundle: Sequence[int], verdicts: dict[int, Verdict], *, until: float
     ) -> None:
         """Take some messages one after another: several in one transaction, where all goes the plain way."""
-        stuck: dict[tuple[str, str], Verdict] = {}
-        for start in range(0, len(bundle), self.most):
-            piece = [i for i in bundle[start:start + self.most] if line_of(batch[i]) not in stuck]
-            if asyncio.get_running_loop().time() > until:
-                return
+        stuck, most, loop = dict[tuple[str, str], Verdict](), self.most, asyncio.get_running_loop()
+        for start in range(0, len(bundle), most):
+            piece = [i for i in bundle[start:start + most] if line_of(batch[i]) not in stuck]
             if len(piece) > 1 and await self.together([batch[i] for i in piece]):
                 verdicts |= dict.fromkeys(piece, TAKEN)
-                continue
+                piece = []
             for i in piece:
                 line = line_of(batch[i])
                 verdicts[i] = stuck.get(line) or await self.take(batch[i])
                 if verdicts[i].status != "taken":
                     stuck[line] = verdicts[i]
+                if loop.time() > until:
+                    return
+            if loop.time() > until:
+                return
 
     async def together(self, messages: Sequence[Message]) -> bool:
         """Apply several messages in one transaction; False where one of them needs more care: then none is applied.
@@ -104,7 +101,7 @@ class Receiver:
             await in_time(run(self.store.unit(self.module), body))
             reach("C5")
         except Conflict:
-            self.most = max(1, self.most // 2)
+            self.most = max(2, self.most // 2)
             return False
         except Exception:  # one by one it will be seen whose it is
             return False
@@ -238,19 +235,6 @@ class Receiver:
             await self.letters.put(unit, message, subscriber, status="waiting" if behind else status, error=error)
 
         await transact(self.store, self.module, body)
-
-
-async def in_time(work: Awaitable[R]) -> R:
-    """What a handler does, within its time; Broken where it takes longer, or what it did cannot be committed."""
-    try:
-        async with asyncio.timeout(SLOWEST):
-            return await work
-    except TimeoutError as error:
-        raise Broken(f"a handler took longer than {SLOWEST:g} s") from error
-    except (Broken, Unreadable, CallError):  # the last one: the database is away
-        raise
-    except Exception as error:
-        raise Broken("what a handler did") from error
 
 
 def line_of(message: Message) -> tuple[str, str]:

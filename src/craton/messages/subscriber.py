@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from craton.calls.context import NOBODY, context
 from craton.contract import Method
 from craton.data.store import Unit
+from craton.errors import CallError
 from craton.failpoints import reach
 from craton.messages.stored import event_of
 from craton.messages.transport import Message
 from craton.values import Event
 
+R = TypeVar("R")
 Apply = Callable[[Unit, Message, Event], Awaitable[None]]
+SLOWEST = 10.0
+"""Seconds that a handler may take, and several together; less than a sender waits."""
 
 
 class Unreadable(Exception):
@@ -58,6 +64,19 @@ class Subscriber:
                 reach("C3")
             except Exception as error:
                 raise Broken(self.name) from error
+
+
+async def in_time(work: Awaitable[R]) -> R:
+    """What a handler does, within its time; Broken where it takes longer, or what it did cannot be committed."""
+    try:
+        async with asyncio.timeout(SLOWEST):
+            return await work
+    except TimeoutError as error:
+        raise Broken(f"a handler took longer than {SLOWEST:g} s") from error
+    except (Broken, Unreadable, CallError):  # the last one: the database is away
+        raise
+    except Exception as error:
+        raise Broken("what a handler did") from error
 
 
 def key_of(message: Message, subscriber: str) -> str:
