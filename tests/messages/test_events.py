@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from craton import Failed, Misuse
 from craton.data.tables import tables_of
+from craton.messages import lane
 from craton.messages.relay import Relay
 from craton.testing.start import Running
 from tests.messages.mail.contracts import Learner, Orders, Placed, Seen, Teller
@@ -102,6 +103,41 @@ async def test_a_subscriber_whose_service_is_away_gets_its_events_in_order_when_
     await become(True, lambda: sent(running))
 
 
+async def test_what_is_held_back_is_let_go_when_something_has_arrived_and_not_before(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if len(running.topology.services) == 1:
+        pytest.skip("all of it is one service")
+    monkeypatch.setattr(lane, "PROBE", 2)
+    await running.close("learner")
+    released = list[str]()
+    outbox, release = relay(running).outbox, relay(running).outbox.release
+
+    async def noted(destination: str) -> None:
+        released.append(destination)
+        await release(destination)
+
+    outbox.release = noted  # type: ignore[method-assign]
+    for number in range(30):
+        await running.get(Orders).place("o-1", (number,))
+    await become([f"placed {n}" for n in range(30)], told(running, "o-1"))
+    await asyncio.sleep(1.0)
+    assert "learner" not in released
+    await running.open("learner")
+    await become([f"placed {n}" for n in range(30)], learned(running, "o-1"))
+    await become(True, lambda: sent(running))
+    assert "learner" in released
+
+
+async def test_events_for_a_module_that_is_gone_are_dropped(running: Running) -> None:
+    await running.get(Orders).close("o-1")
+    await become(True, lambda: sent(running))
+    t = tables_of("orders").outbox
+    await write(running, "orders", update(t).values(status="stored", pending="gone", due=0.0))
+    relay(running).wake()
+    await become(True, lambda: sent(running))
+
+
 async def waiting(running: Running) -> tuple[int, tuple[str, ...]]:
     """How many events wait, and for whom."""
     lag = await relay(running).lag()
@@ -117,7 +153,7 @@ async def test_two_relays_of_one_outbox_change_nothing(running: Running) -> None
     process = host(running, "orders")
     if process.store.exclusive:
         pytest.skip("SQLite serves one process")
-    other = Relay(process.store, "orders", owner="other", transport=process.post.transport)
+    other = Relay(process.store, "orders", owner="other", transport=process.post.transport, known={"learner", "teller"})
     task = asyncio.get_running_loop().create_task(other.run())
     t = tables_of("orders").outbox
     try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any
 
 from craton.calls.context import CONTEXT, Context
 from craton.calls.retry import Backoff
 from craton.data.store import Store
 from craton.failpoints import reach, reach_soon
+from craton.messages.lane import MOST, Lane
 from craton.messages.outbox import BATCH, HOLD, Outbox, Row
 from craton.messages.told import Told
 from craton.messages.transport import Message, Transport, Verdict
@@ -26,8 +26,6 @@ PATIENCE = 1.0
 """Seconds for which the next batch waits for a destination that is slow, where there are others."""
 LONGEST = 30.0
 """Seconds that one sending may take."""
-MOST = 5.0
-"""Seconds between two tries at most."""
 MOMENT = 1.0
 """Seconds that what is under way is given when the process stops."""
 MISSED = 6
@@ -45,36 +43,18 @@ class Lag(Value):
     away: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Lane:
-    """The way to one destination. `open`: nothing is held back for it; `until`: it is left alone so long."""
-
-    name: str
-    open: bool = False
-    until: float = 0.0
-    busy: bool = False
-    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.1, most=MOST))
-
-    def left(self) -> float:
-        """Seconds for which it is left alone."""
-        return max(0.0, self.until - asyncio.get_running_loop().time())
-
-    @property
-    def free(self) -> bool:
-        """Whether it can be sent something now."""
-        return not self.busy and not self.left()
-
-
 class Relay:
     """The relay of one module in one process. What it says it has sent, all who subscribe keep safely.
 
     A destination that is slow or away does not delay the others: its events are held back, and let go in their order
-    when it is back.
+    when it is back. `known`: the destinations that there are.
     """
 
-    def __init__(self, store: Store, module: str, *, owner: str, transport: Transport) -> None:
+    def __init__(
+        self, store: Store, module: str, *, owner: str, transport: Transport, known: Collection[str]
+    ) -> None:
         self.store, self.module, self.transport = store, module, transport
-        self.outbox = Outbox(store, module, owner=owner)
+        self.outbox, self.known = Outbox(store, module, owner=owner), known
         self.lanes: dict[str, Lane] = {}
         self.signal, self.told = asyncio.Event(), Told(f"{module}: events could not be relayed")
         self.writing, self.tasks, self.stopping = asyncio.Lock(), set[asyncio.Task[None]](), False
@@ -136,13 +116,16 @@ class Relay:
         if rows:
             reach("R1")
             over = asyncio.Event()
-            tasks = {self.start(self.deliver(lane, of, over)) for lane, of in self.sorted(rows) if lane.free}
+            lanes = self.sorted(rows)
+            for lane, of in lanes:
+                lane.hold(of)
+            tasks = {self.start(self.deliver(lane, lane.part(of), over)) for lane, of in lanes if lane.free}
             if tasks:
                 await asyncio.wait(tasks, timeout=PATIENCE if len(self.lanes) > 1 else None)
             over.set()
             await self.settle(rows)
         for lane in self.lanes.values():
-            if not lane.open and lane.free:
+            if not lane.open and lane.free and not lane.away:
                 await self.release(lane)
         return len(rows)
 
@@ -150,8 +133,12 @@ class Relay:
         """What there is for each destination, in order."""
         found: dict[str, list[Row]] = {}
         for row in sorted(rows, key=lambda row: row.position):
-            for name in row.pending:
-                found.setdefault(name, []).append(row)
+            for name in tuple(row.pending):
+                if name in self.known:
+                    found.setdefault(name, []).append(row)
+                else:
+                    self.told.bad(LookupError(f"there is no {name} any more"), f"{self.module}: events are dropped")
+                    row.pending.remove(name)
         return [(self.lanes.setdefault(name, Lane(name)), of) for name, of in found.items()]
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -186,8 +173,7 @@ class Relay:
         except Exception as error:
             lane.until = asyncio.get_running_loop().time() + lane.backoff.pause()
             self.told.bad(error, self.trouble(lane))
-            for row in rows:
-                row.wait = lane.left()
+            lane.hold([row for row in rows if lane.name in row.pending])
 
     def trouble(self, lane: Lane) -> str:
         """What is said when a destination is away."""
@@ -283,7 +269,7 @@ class Relay:
     async def lag(self) -> Lag:
         """How far it is behind."""
         stored, oldest = await self.outbox.behind()
-        return Lag(stored, oldest, tuple(lane.name for lane in self.lanes.values() if lane.backoff.tries))
+        return Lag(stored, oldest, tuple(lane.name for lane in self.lanes.values() if lane.away))
 
 
 def parts(rows: Sequence[Row]) -> list[list[Row]]:

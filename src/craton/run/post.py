@@ -75,7 +75,8 @@ class Post:
         wake: Callable[[], None] = nobody
         if self.destinations:
             if module not in self.relays:
-                self.relays[module] = Relay(store, module, owner=self.owner, transport=self.transport)
+                known = {name for names in self.destinations.values() for name in names}
+                self.relays[module] = Relay(store, module, owner=self.owner, transport=self.transport, known=known)
             wake = self.relays[module].wake
         return Events(store, module, ids=self.ids, destinations=self.destinations, owner=self.owner, wake=wake)
 
