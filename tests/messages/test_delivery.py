@@ -79,6 +79,20 @@ async def test_a_receiver_that_was_restored_from_a_backup_gets_again_what_it_los
     await become(True, lambda: sent(running))
 
 
+async def test_a_receiver_gets_again_what_it_lost_while_another_is_away(running: Running) -> None:
+    await running.get(Orders).place("o-1", (1, 2, 3, 4))
+    await become([f"placed {n}" for n in range(1, 5)], learned(running, "o-1"))
+    await become(True, lambda: sent(running))
+    t, tables = tables_of("orders").outbox, tables_of("learner")
+    await write(running, "orders", update(t).values(status="stored", pending="teller", due=2.0**40))
+    await write(running, "learner", update(tables.cursor).values(latest=2))
+    forgotten = [f"{row['id']}/learner.learn" for row in await rows(running, "orders", "outbox")][2:]
+    await write(running, "learner", delete(tables.inbox).where(tables.inbox.c.key.in_(forgotten)))
+    await write(running, "learner", delete(learner).where(learner.c.text.in_(["placed 3", "placed 4"])))
+    await running.get(Orders).place("o-1", (5,))
+    await become([f"placed {n}" for n in range(1, 6)], learned(running, "o-1"))
+
+
 async def test_what_follows_events_that_are_lost_for_good_is_shown_to_a_person(running: Running) -> None:
     await running.get(Orders).place("o-1", (1,))
     await become(["placed 1"], learned(running, "o-1"))

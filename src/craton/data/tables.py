@@ -109,6 +109,8 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
         f"{module}_outbox_place", table.c.stream, table.c.place,
         unique=True, sqlite_where=placed, postgresql_where=placed,
     )
+    ordered = table.c.stream != ""
+    Index(f"{module}_outbox_stream", table.c.stream, sqlite_where=ordered, postgresql_where=ordered)
     Index(f"{module}_outbox_xid", table.c.xid, table.c.position, sqlite_where=placed, postgresql_where=placed)
     return table
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Float,
     and_,
     bindparam,
+    case,
     func,
     literal,
     literal_column,
@@ -79,6 +80,7 @@ class Outbox:
         for_one = (literal(",") + t.c.pending + ",").like(bindparam("name"))
         self.select_held = here.where(stored, t.c.due > store.moment, for_one).order_by(t.c.position).limit(CHUNK)
         self.free = update(t).where(stored, chosen).values(due=0.0)
+        self.give_back = update(t).where(mine).values(owner=None, lease_until=None)
 
     async def due(self) -> list[Row]:
         """What is to be relayed now, in order."""
@@ -88,6 +90,11 @@ class Outbox:
         """Take over what was stored by a process that has not relayed it in time."""
         found = (await self.store.read(self.module, self.select_left)).scalars().all()
         await self.change(self.take, found)
+
+    async def close(self) -> None:
+        """Let other processes have at once what this one has not relayed."""
+        if not self.store.exclusive:
+            await transact(self.store, self.module, lambda unit: unit.execute(self.module, self.give_back))
 
     async def settle(self, rows: Sequence[Row]) -> None:
         """Write down what became of rows: one change for all that is done with."""
@@ -112,39 +119,36 @@ class Outbox:
         while found := (await self.store.read(self.module, self.select_held, wanted)).scalars().all():
             await self.change(self.free, found)
 
-    async def kept(self, destination: str, stream: str, *, status: str | None = None) -> dict[int, list[int]]:
-        """The events of a stream for a destination, as positions by their numbers.
-
-        It goes through the whole outbox: after a disaster, and only then.
-        """
-        t, found = self.table.c, dict[int, list[int]]()
-        query = select(t.position, t.sequences).where(t.stream == stream)
-        rows = await self.store.read(self.module, query.where(t.status == status) if status else query)
-        for position, sequences in rows.all():
+    async def kept(self, destination: str, stream: str) -> list[tuple[int, int, bool]]:
+        """The events of a stream for a destination: number, position, and whether it has confirmed them."""
+        t, found = self.table.c, list[tuple[int, int, bool]]()
+        query = select(t.position, t.sequences, t.pending).where(t.stream == stream, t.stream != literal_column("''"))
+        for position, sequences, pending in (await self.store.read(self.module, query)).all():
             if (number := msgspec.json.decode(sequences).get(destination)) is not None:
-                found.setdefault(number, []).append(position)
+                found.append((number, position, destination not in pending.split(",")))
         return found
 
     async def unsend_all(self, destination: str, *, retention: float) -> int:
         """Have all that inboxes still know sent once more, to a destination, or to all (""); how much that is."""
         t, after, count = self.table.c, 0, 0
-        query = select(t.position, t.sequences).where(
-            t.status == literal_column("'sent'"), t.created > self.store.moment - retention,
-            t.position > bindparam("after"),
+        query = select(t.position, t.sequences, t.pending).where(
+            t.created > self.store.moment - retention, t.position > bindparam("after")
         ).order_by(t.position).limit(CHUNK)
         while rows := (await self.store.read(self.module, query, {"after": after})).all():
             found: dict[str, list[int]] = {}
-            for position, sequences in rows:
+            for position, sequences, pending in rows:
                 names = [name for name in msgspec.json.decode(sequences) if destination in ("", name)]
-                found.setdefault(",".join(names), []).append(position)
+                again = ",".join(name for name in names if name not in pending.split(","))
+                found.setdefault(again, []).append(position)
             found.pop("", None)
-            for pending, positions in found.items():
-                await self.unsend(pending, positions)
+            for again, positions in found.items():
+                await self.unsend(again, positions)
             after, count = rows[-1].position, count + sum(map(len, found.values()))
         return count
 
-    async def unsend(self, pending: str, positions: Sequence[int], *, attempts: int = 0) -> None:
-        """Have events sent once more, to destinations separated by commas."""
+    async def unsend(self, names: str, positions: Sequence[int], *, attempts: int = 0) -> None:
+        """Have events sent once more, to destinations, separated by commas, that have confirmed them."""
+        pending = case((self.table.c.pending == "", names), else_=self.table.c.pending + f",{names}")
         again: dict[str, Any] = dict(status="stored", pending=pending, due=0.0, attempts=attempts)
         chosen = self.table.c.position.in_(bindparam("found", expanding=True))
         await self.change(update(self.table).where(chosen).values(**again, **self.lease), positions)

@@ -106,7 +106,7 @@ class Relay:
             await asyncio.wait(tasks, timeout=MOMENT)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self.outbox.close(), return_exceptions=True)
 
     # ------------------------------------------------------------------ one batch
 
@@ -243,19 +243,18 @@ class Relay:
     async def send_again(self, destination: str, stream: str, first: int) -> int:
         """Send again, from a number on, what a destination had confirmed, or a broker for it. The number with which the
         stream goes on: a later one, where events are lost for good; 0 where none is left."""
-        kept = await self.outbox.kept(destination, stream)
-        on = min((number for number in kept if number >= first), default=0)
-        sent = await self.outbox.kept(destination, stream, status="sent")
-        again = [place for number, places in sent.items() for place in places if number >= first]
+        kept = [row for row in await self.outbox.kept(destination, stream) if row[0] >= first]
+        on = min((number for number, _, _ in kept), default=0)
+        again = [(number, position) for number, position, confirmed in kept if confirmed]
         if again:
             log.error("%s: %s lacks what it had confirmed (%s from number %d on); %d events are sent again",
                       self.module, destination, stream, first, len(again))
-            await self.outbox.unsend(destination, again)
+        for lost in (False, True):
+            places = [position for number, position in again if (first < on == number) is lost]
+            await self.outbox.unsend(destination, places, attempts=LOST if lost else 0)
         if on != first:
             log.error("%s: events of %s for %s are lost: from number %d %s", self.module, stream, destination, first,
                       f"to {on - 1}" if on else "on")
-        if on > first:
-            await self.outbox.unsend(destination, sent.get(on, ()), attempts=LOST)
         self.wake()
         return on
 
