@@ -143,6 +143,8 @@ async def test_what_was_sent_and_answered_is_forgotten_after_a_while(
     t = tables_of("orders").outbox
     await write(running, "orders", update(t).where(t.c.position == 4).values(status="stored", due=2.0**40))
     assert await cleaned(running) == (1, 0)
+    await write(running, "orders", update(t).values(status="sent"))
+    assert await cleaned(running) == (0, 0), "it is sent in the end"
     (cursor,) = await rows(running, "learner", "cursor")
     assert cursor["latest"] == 10
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Delete, Float, bindparam, delete, select
@@ -37,8 +38,9 @@ class Cleaner:
     """Cleans the outbox and the inbox of one module: what is older than `retention` seconds, but for events of
     event-sourced streams, which stay for ever.
 
-    The outbox is gone through by its primary key, on from where the last look ended, so that what stays is passed once;
-    the inbox by its index of times. `first` cleans what goes with the keys in the inbox: a piece, and says how much.
+    The outbox is gone through by its primary key, from the first event that is not sent yet up to the first that is too
+    young, so that what stays for ever is passed once; the inbox by its index of times. `first` cleans what goes with
+    the keys in the inbox: a piece, and says how much.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class Cleaner:
         tables = tables_of(module)
         o, i = tables.outbox, tables.inbox
         old = store.moment - bindparam("retention", type_=Float)
-        self.sent = select(o.c.position, o.c.status, o.c.place).where(
-            o.c.position > bindparam("after"), o.c.created < old
+        self.next = select(o.c.position, o.c.status, o.c.place, (o.c.created < old).label("old")).where(
+            o.c.position > bindparam("after")
         ).order_by(o.c.position).limit(PIECE)
         self.answered = select(i.c.key).where(i.c.created < old, i.c.status != "running").limit(PIECE)
         self.drop_sent = delete(o).where(o.c.position.in_(bindparam("found", expanding=True)))
@@ -69,18 +71,23 @@ class Cleaner:
 
     async def clean(self) -> None:
         """Remove all that is old enough."""
+        await self.clean_outbox()
         left = True
         while left:
             before = await self.first() if self.first else 0
-            left = bool(before + await self.clean_outbox() + await self.clean_inbox())
+            left = bool(before + await self.clean_inbox())
 
-    async def clean_outbox(self) -> int:
-        """One piece of the outbox; how much of it was looked at."""
-        asked = {"after": self.after, "retention": self.retention}
-        rows = (await self.store.read(self.module, self.sent, asked)).all()
-        await self.remove(self.drop_sent, [row.position for row in rows if row.status == "sent" and row.place is None])
-        self.after = rows[-1].position if rows else self.after
-        return len(rows)
+    async def clean_outbox(self) -> None:
+        """All of the outbox that is old enough, in pieces."""
+        after, passed, left = self.after, True, True
+        while left:
+            rows = (await self.store.read(self.module, self.next, {"after": after, "retention": self.retention})).all()
+            old = list(takewhile(lambda row: row.old, rows))
+            gone = [row.position for row in old if row.status == "sent" and row.place is None]
+            await self.remove(self.drop_sent, gone)
+            passed = passed and all(row.status == "sent" for row in old)
+            after, left = (old[-1].position if old else after), len(old) == len(rows) > 0
+            self.after = after if passed else self.after
 
     async def clean_inbox(self) -> int:
         """One piece of the inbox; how much that was."""
