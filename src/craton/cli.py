@@ -76,10 +76,12 @@ def parser() -> argparse.ArgumentParser:
         command(sagas, "show the sagas that have not ended; retry those that are parked"),
         "show", "retry", state="of those to list, such as parked or done (all that have not ended)",
     )
-    add_operations(
+    listing = add_operations(
         command(letters, "show the events that handlers could not apply; retry or discard them"),
         "show", "retry", "discard",
     )
+    listing.add_argument("--status", default="", dest="state", help="of those to list, such as parked (all)")
+    listing.add_argument("--limit", type=int, default=100, metavar="N", help="list so many, the oldest first (100)")
     add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
     command(version, "show the version of Craton")
@@ -109,7 +111,9 @@ def with_services(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def add_operations(parser: argparse.ArgumentParser, *on_one: str, state: str = "") -> None:
+def add_operations(
+    parser: argparse.ArgumentParser, *on_one: str, state: str = ""
+) -> argparse.ArgumentParser:
     """`craton sagas list apps.store`, or `craton sagas retry apps.store saga-...`; `state` is the help for --state."""
     verbs = parser.add_subparsers(dest="what", required=True, metavar="|".join(["list", *on_one]))
     listing = with_services(verbs.add_parser("list"))
@@ -117,6 +121,7 @@ def add_operations(parser: argparse.ArgumentParser, *on_one: str, state: str = "
         listing.add_argument("--state", default="", help=state)
     for verb in on_one:
         with_services(verbs.add_parser(verb)).add_argument("id", help=f"of the one to {verb}, as the list shows it")
+    return listing
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -293,7 +298,7 @@ def sagas(asked: argparse.Namespace) -> None:
 
 def letters(asked: argparse.Namespace) -> None:
     """Show letters, try one again, or discard one."""
-    operate(asked, f"{asked.what} letters")
+    operate(asked, f"{asked.what} letters", state=getattr(asked, "state", ""), limit=getattr(asked, "limit", 100))
 
 
 def projections(asked: argparse.Namespace) -> None:
@@ -306,13 +311,13 @@ def lag(asked: argparse.Namespace) -> None:
     operate(asked, "lag")
 
 
-def operate(asked: argparse.Namespace, what: str, *, state: str = "") -> None:
+def operate(asked: argparse.Namespace, what: str, *, state: str = "", limit: int = 100) -> None:
     """Ask the running services."""
     from craton.run.desk import Question, answer
 
     question = Question(
-        what=what, package=asked.application, id=getattr(asked, "id", ""), state=state, topology=asked.topology,
-        data=asked.data, json=asked.json,
+        what=what, package=asked.application, id=getattr(asked, "id", ""), state=state, limit=limit,
+        topology=asked.topology, data=asked.data, json=asked.json,
     )
     found, away = asyncio.run(answer(question))
     print(found)

@@ -107,6 +107,16 @@ async def test_what_breaks_too_often_is_parked_until_a_person_has_it_tried_again
     assert await letters_of(running, "teller").list() == ()
 
 
+async def test_an_operator_is_told_of_letters_that_are_not_shown(running: Running) -> None:
+    BROKEN["learner.learn"] = {"o-1"}
+    await running.get(Orders).place("o-1", (1, 2, 3))
+    await become(["retrying", "waiting", "waiting"], lambda: only_statuses(running))
+    operator = running.operator
+    assert len(await operator.letters(limit=1)) == 1 and operator.more == 2
+    assert {letter.sequence for letter in await operator.letters(status="waiting")} == {2, 3}
+    assert operator.more == 0
+
+
 async def test_a_letter_that_is_discarded_is_never_applied_and_lets_the_others_go_on(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

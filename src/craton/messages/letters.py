@@ -51,6 +51,13 @@ class Letter(Value):
     body: str
 
 
+class LetterPage(Value):
+    """The oldest letters, and how many there are."""
+
+    letters: tuple[Letter, ...]
+    count: int
+
+
 class Letters:
     """The letters of one module. Of each stream, one is tried again, and those after it wait for it."""
 
@@ -218,9 +225,17 @@ class Letters:
 
     # ------------------------------------------------------------------ for people
 
-    async def list(self, *, limit: int = MANY) -> tuple[Letter, ...]:
+    async def page(self, *, status: str, limit: int) -> LetterPage:
+        """The letters of a status, or of any (""), as far as they are asked for, and how many there are."""
+        counts = await self.count()
+        count = counts.get(status, 0) if status else sum(counts.values())
+        return LetterPage(await self.list(status=status, limit=limit), count)
+
+    async def list(self, *, status: str = "", limit: int = MANY) -> tuple[Letter, ...]:
         """The letters, oldest first."""
-        query = self.select.order_by(self.table.c.created, self.table.c.id).limit(limit)
+        t = self.table
+        which = self.select.where(t.c.status == status) if status else self.select
+        query = which.order_by(t.c.created, t.c.id).limit(limit)
         return tuple(Letter(*row) for row in (await self.store.read(self.module, query)).all())
 
     async def show(self, id: str) -> Letter | None:

@@ -31,6 +31,7 @@ class Question:
     what: str
     id: str = ""
     state: str = ""
+    limit: int = 100
     topology: str | None = None
     data: Path | None = None
     json: bool = False
@@ -42,7 +43,8 @@ async def answer(question: Question, environ: Mapping[str, str] = os.environ) ->
         operator = Operator(process)
         found = await ask(operator, question)
     said = msgspec.json.format(msgspec.json.encode(found)).decode() if question.json else text(found)
-    return said, operator.away
+    more = f"\nand {operator.more} more: see --limit" if operator.more and not question.json else ""
+    return said + more, operator.away
 
 
 @asynccontextmanager
@@ -89,7 +91,7 @@ async def ask(operator: Operator, question: Question) -> Any:
     if what == "list sagas":
         return await operator.sagas(state=question.state)
     if what == "list letters":
-        return await operator.letters()
+        return await operator.letters(status=question.state, limit=question.limit)
     if what == "list projections":
         return await operator.projections()
     if what == "lag":

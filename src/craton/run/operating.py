@@ -8,7 +8,7 @@ from typing import Any
 from craton.calls.context import context
 from craton.contract import Method
 from craton.errors import CallError, NotRun
-from craton.messages.letters import Letter
+from craton.messages.letters import MANY, Letter
 from craton.run.operator import (
     DISCARD_LETTER,
     LAG,
@@ -35,12 +35,13 @@ AWAY = object()
 
 class Operator:
     """Asks running services, through a process of their topology that hosts nothing. `away` tells which modules did
-    not answer the latest question, and why."""
+    not answer the latest question, and why; `more`, how many letters it did not show."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
         self.modules = [module.name for module in process.application.modules]
         self.away: dict[str, str] = {}
+        self.more = 0
 
     async def sagas(self, *, state: str = "") -> tuple[SagaLine, ...]:
         """The sagas in a state; with "", all that have not ended."""
@@ -55,9 +56,12 @@ class Operator:
         """Put a parked saga back on its way. False where it is not parked."""
         return any(await self.ask_all(RETRY_SAGA, id=id))
 
-    async def letters(self) -> tuple[Letter, ...]:
-        """The events that handlers could not apply."""
-        return tuple(letter for letters in await self.ask_all(LETTERS) for letter in letters)
+    async def letters(self, *, status: str = "", limit: int = MANY) -> tuple[Letter, ...]:
+        """The events that handlers could not apply: those of a status, or all (""); the oldest first."""
+        pages = await self.ask_all(LETTERS, status=status, limit=limit)
+        found = sorted((letter for page in pages for letter in page.letters), key=lambda letter: letter.created)
+        self.more = max(0, sum(page.count for page in pages) - limit)
+        return tuple(found[:limit])
 
     async def letter(self, id: str) -> Letter | None:
         """One of them."""

@@ -14,7 +14,7 @@ from craton.calls.endpoint import Endpoint
 from craton.contract import Method
 from craton.data.tables import tables_of
 from craton.errors import CallError, NotAllowed
-from craton.messages.letters import Letter, Letters
+from craton.messages.letters import Letter, LetterPage, Letters
 from craton.messages.projections import Projected
 from craton.run.hosting import Hosted
 from craton.sagas.journal import ENDED, Entry
@@ -90,7 +90,7 @@ def operation(name: str, result: Any, /, **arguments: Any) -> Method:
 SAGAS = operation("list-sagas", tuple[SagaLine, ...], state=str)
 SAGA = operation("show-saga", SagaShown | None, id=str)
 RETRY_SAGA = operation("retry-saga", bool, id=str)
-LETTERS = operation("list-letters", tuple[Letter, ...])
+LETTERS = operation("list-letters", LetterPage, status=str, limit=int)
 LETTER = operation("show-letter", Letter | None, id=str)
 RETRY_LETTER = operation("retry-letter", bool, id=str)
 DISCARD_LETTER = operation("discard-letter", bool, id=str)
@@ -105,7 +105,7 @@ def offered(hosted: Hosted, letters: Letters | None, projections: Sequence[Proje
     yield guarded(hosted, SAGAS, desk.sagas)
     yield guarded(hosted, SAGA, desk.saga)
     yield guarded(hosted, RETRY_SAGA, desk.retry)
-    yield guarded(hosted, LETTERS, letters.list if letters else nothing(()))
+    yield guarded(hosted, LETTERS, letters.page if letters else nothing(LetterPage((), 0)))
     yield guarded(hosted, LETTER, letters.show if letters else nothing(None))
     yield guarded(hosted, RETRY_LETTER, letters.retry if letters else nothing(False))
     yield guarded(hosted, DISCARD_LETTER, letters.discard if letters else nothing(False))
@@ -118,7 +118,7 @@ def offered(hosted: Hosted, letters: Letters | None, projections: Sequence[Proje
 def nothing(answer: Any) -> Callable[..., Awaitable[Any]]:
     """What a module answers that has no letters."""
 
-    async def answered(id: str = "") -> Any:
+    async def answered(**asked: Any) -> Any:
         return answer
 
     return answered
