@@ -30,13 +30,14 @@ class Command:
     async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
         """The result, after the transaction is durable. Under a key: the same answer each time."""
         reach("P1")
-        with context(kind="command", key=key, given=None, inner=None, run=None):
-            if key is None:
-                return await transact(self.store, self.module, lambda unit: self.body(arguments))
-            if undoes is not None:
+        own: dict[str, Any] = dict(kind="command", key=key, given=None, inner=None, run=None)
+        if key is None:
+            return await transact(self.store, self.module, lambda unit: self.body(arguments), **own)
+        if undoes is not None:
+            with context(**own):
                 await self.settle(undoes)
-            call = Keyed.of(self.name, self.method, arguments, key, undoes)
-            answer = await transact(self.store, self.module, lambda unit: self.once(unit, call, arguments))
+        call = Keyed.of(self.name, self.method, arguments, key, undoes)
+        answer = await transact(self.store, self.module, lambda unit: self.once(unit, call, arguments), **own)
         reach("P5")
         return answer.give(self.method, self.name)
 
@@ -51,7 +52,9 @@ class Command:
             if found is not None:
                 found.check(call)
                 return found.final or Answer("failed", type="an effect stands under this key")
-        answer = await self.guarded(unit, call, arguments) if await self.inbox.undoing(unit, call) else DONE
+        answer = DONE
+        if call.undoes is None or await self.inbox.undoing(unit, call):
+            answer = await self.guarded(unit, call, arguments)
         reach("P2")
         await self.inbox.write(unit, call, answer)
         return answer

@@ -17,8 +17,7 @@ from craton.errors import Failed, KeyReused, StillRunning, Withdrawn
 from craton.values import Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A final answer: `status` is "done", "fault", "failed" or "tombstone"."""
 
     status: str
@@ -48,8 +47,7 @@ def answer_of(result: object, fault: Fault | None) -> Answer:
     return Answer("fault", body, kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(msgspec.Struct, frozen=True, gc=False):
     """One call under a key: `fingerprint` tells it from another request; `undoes` is the key of the call it undoes."""
 
     name: str
@@ -118,9 +116,8 @@ class Inbox:
         return None if row is None else Row(*row)
 
     def row(self, call: Keyed, **values: Any) -> dict[str, Any]:
-        """A whole row."""
-        empty = dict(answer=None, type=None, arguments=None, owner=None, lease_until=None)
-        return {**empty, "key": call.key, "method": call.name, "fingerprint": call.fingerprint, **values}
+        """A row; what is not given is NULL."""
+        return {"key": call.key, "method": call.name, "fingerprint": call.fingerprint, **values}
 
     async def put(self, unit: Unit, call: Keyed, **values: Any) -> None:
         """A new row; Taken where there is one."""
@@ -129,9 +126,8 @@ class Inbox:
 
     async def once(self, unit: Unit, key: str, name: str) -> bool:
         """Whether nothing stood under a key; now it is noted that what has it was done."""
-        row = dict(key=key, method=name, fingerprint="", status="done", answer=None, type=None)
-        empty = dict(arguments=None, owner=None, lease_until=None)
-        return bool((await unit.execute(self.module, self.insert, {**row, **empty})).rowcount)
+        row = dict(key=key, method=name, fingerprint="", status="done")
+        return bool((await unit.execute(self.module, self.insert, row)).rowcount)
 
     async def write(self, unit: Unit, call: Keyed, answer: Answer) -> None:
         """A final answer under a new key. Taken, or a Conflict at COMMIT, where there is one."""

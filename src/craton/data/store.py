@@ -130,14 +130,14 @@ class Store(Protocol):
     ) -> None: ...
 
 
-async def transact(store: Store, module: str, body: Callable[[Unit], Awaitable[R]]) -> R:
-    """Run `body` in a unit, which is the context's while it runs, and commit. After a Conflict, again: three times at
-    most, while the deadline allows it. NotRun when that did not help.
+async def transact(store: Store, module: str, body: Callable[[Unit], Awaitable[R]], **changes: Any) -> R:
+    """Run `body` in a unit, which is the context's while it runs, with other `changes` of it, and commit. After a
+    Conflict, again: three times at most, while the deadline allows it. NotRun when that did not help.
     """
     attempt = 0
     while True:
         try:
-            return await run(store.unit(module, attempt=attempt), body)
+            return await run(store.unit(module, attempt=attempt), body, **changes)
         except Conflict as conflict:
             attempt = max(attempt + 1, ALONE) if conflict.alone else attempt + 1
             left = CONTEXT.get().left()
@@ -145,10 +145,10 @@ async def transact(store: Store, module: str, body: Callable[[Unit], Awaitable[R
                 raise NotRun(f"{module}: other work came between each time ({conflict}): ask again.") from conflict
 
 
-async def run(unit: Unit, body: Callable[[Unit], Awaitable[R]]) -> R:
+async def run(unit: Unit, body: Callable[[Unit], Awaitable[R]], **changes: Any) -> R:
     """Run `body` in a unit once. What it raises rolls the unit back, and is void where the unit was lost already."""
     try:
-        with context(unit=unit):
+        with context(unit=unit, **changes):
             result = await body(unit)
     except BaseException as error:
         try:

@@ -100,14 +100,19 @@ class SQLiteConnection:
 
     def run(self, guard: Guard, statement: Executable, parameters: Parameters) -> Rows:
         """Run one statement of an application."""
-        self.raw.guard = guard
         run = self.plans.find(statement, parameters)
         if run is None:
+            self.raw.guard = guard
             result: Rows = self.alchemy.execute(statement, parameters)
             self.plans.learn(statement, parameters, result)
             return result
-        cursor = WholeCursor(self.raw)
         try:
+            if run.bound.plan.description is None:
+                guard(run.sql)
+                cursor = sqlite3.Cursor(self.raw)
+            else:
+                self.raw.guard = guard
+                cursor = WholeCursor(self.raw)
             cursor.execute(run.sql, run.given)
         except sqlite3.Error as error:
             raise run.error(error, self.alchemy.dialect) from error

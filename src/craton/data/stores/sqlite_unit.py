@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Executable
@@ -47,20 +48,19 @@ class SQLiteUnit:
 
     async def execute(self, module: str, statement: Executable, parameters: Parameters = None) -> Rows:
         """Run one statement, at once when the baton is held."""
-        await self.ready()
+        if self.state != "holding" or self.failed is not None:
+            await self.ready()
         if module not in self.seen:
             self.seen[module] = self.writer.versions.get(module, 0)
         try:
-            return self.writer.connection.run(lambda sql: self.admit(module, sql), statement, parameters)
+            return self.writer.connection.run(partial(self.admit, module), statement, parameters)
         except Exception as error:
             self.failed = self.broken(error)
             if self.failed is error:
                 raise
             raise self.failed from error
 
-    async def later(self, module: str, statement: Executable, parameters: Parameters) -> None:
-        """Run one statement; here that costs no way to a server."""
-        await self.execute(module, statement, parameters)
+    later = execute  # here a statement costs no way to a server
 
     def admit(self, module: str, sql: str) -> None:
         """Look at a statement before it runs."""
@@ -74,7 +74,7 @@ class SQLiteUnit:
             self.dirty = True
             if self.batch is not None:
                 self.batch.wrote = True
-            self.expire(self.store.limit if self.wide or self.alone else self.store.hold)
+            self.writer.settle()
 
     def broken(self, error: Exception) -> Exception:
         """What a failed statement means for the unit, and for the batch where it took that with it."""
@@ -88,9 +88,10 @@ class SQLiteUnit:
                 raise Conflict(f"the batch was lost: {told}", alone=True) from error
         return told
 
-    def expire(self, seconds: float) -> None:
-        """Do not stand in everyone's way for longer than this."""
+    def expire(self) -> None:
+        """Suspended with the baton: do not stand in everyone's way for long."""
         if self.timer is None:
+            seconds = self.store.limit if self.wide or self.alone else self.store.hold
             self.timer = asyncio.get_running_loop().call_later(seconds, self.doom)
 
     def doom(self) -> None:
@@ -129,7 +130,7 @@ class SQLiteUnit:
         for name in self.savepoints[self.first:]:
             self.writer.connection.sql(f'SAVEPOINT "{name}"')
         if self.alone:
-            self.expire(self.store.limit)
+            self.writer.settle()
 
     def current(self) -> bool:
         """Whether all that it has read is still so."""
@@ -192,6 +193,7 @@ class SQLiteUnit:
         state, self.state = self.state, "ended"
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None  # it knows the unit: nothing is left for the garbage collector to find
         if state == "lost":
             raise Conflict(f"{self.module} was suspended in a transaction for too long, or its batch was lost")
         if state == "holding":

@@ -63,6 +63,10 @@ class Holder(Protocol):
         """It lost the baton, and may go on where it was if nothing it has read has changed."""
         ...
 
+    def expire(self) -> None:
+        """It is suspended with the baton: its time runs from now on."""
+        ...
+
     def doom(self) -> None:
         """It is to give the baton back at once, and to be run again."""
         ...
@@ -93,14 +97,16 @@ class Writer:
 
     async def take(self, unit: Holder) -> None:
         """The baton, and a savepoint in the open batch. NotRun where another program's lock stays."""
-        until = asyncio.get_running_loop().time() + self.patience
+        until = 0.0
         if unit.alone:
             self.loners.append(unit)
         try:
             while self.holder is not unit:
                 unit.check()
                 if self.open_to(unit):
-                    await self.begin(unit, until)
+                    if not self.begin(unit, until):
+                        until = until or asyncio.get_running_loop().time() + self.patience
+                        await asyncio.sleep(RETRY)
                 else:
                     self.settle()
                     self.waiting.append(future := asyncio.get_running_loop().create_future())
@@ -123,20 +129,21 @@ class Writer:
             return self.batch is None
         return not self.loners and (self.batch is None or not self.batch.alone)
 
-    async def begin(self, unit: Holder, until: float) -> None:
-        """Make it the holder; or, where another program holds the file's lock, wait a little."""
+    def begin(self, unit: Holder, until: float) -> bool:
+        """Make it the holder; False where another program holds the file's lock, which is an error after `until`."""
         if self.batch is None:
             try:
                 self.connection.sql("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > until:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or (until and asyncio.get_running_loop().time() > until):
                     raise (unavailable(error, self.path) or error) from error
-                await asyncio.sleep(RETRY)
-                return
+                return False
             self.batch = Batch(alone=unit.alone)
         self.connection.sql("SAVEPOINT unit")
         self.batch.size += 1
         self.holder = unit
+        return True
 
     def pause(self) -> None:
         """Take the baton from a holder that is suspended and has only read."""
@@ -162,12 +169,13 @@ class Writer:
             asyncio.get_running_loop().call_soon(self.commit)
 
     def commit(self) -> None:
-        """Commit the batch, unless its holder is in the midst of writing."""
+        """Commit the batch, unless its holder is suspended in the midst of writing."""
         self.scheduled = False
         if self.batch is None or self.committing:
             return
         self.pause()
         if self.holder is not None:
+            self.holder.expire()
             return
         self.committing = True
         if self.batch.wrote:
