@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy.exc import IntegrityError
-
 from craton.calls.context import CONTEXT, Context, context
 from craton.data.commands import Command
 from craton.data.effects import Effect
@@ -232,16 +230,6 @@ async def nothing_remembered(self: Inbox, unit: Unit, key: str, name: str) -> bo
 
 
 inbox_once = Inbox.once
-
-
-@mutant("the inbox row is inserted, and its error caught", Inbox, "once", among=OF_EVENTS)
-async def insert_and_catch(self: Inbox, unit: Unit, key: str, name: str) -> bool:
-    row = dict(key=key, method=name, fingerprint="", status="done", answer=None, type=None, created=0.0)
-    try:
-        await unit.execute(self.module, self.table.insert(), row)
-    except IntegrityError:
-        return False
-    return True
 
 
 @mutant("the inbox row is not in the handler's transaction", Inbox, "once", among=OF_EVENTS)

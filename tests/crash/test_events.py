@@ -33,7 +33,6 @@ FOUND_BY = {
     "events are found by their numbers instead of their status": Sweep(fates={(f"cafe.{EVENTS.name}", 1): "lost"}),
     "the inbox knows a message by its id alone": Sweep(),
     "nobody remembers what was applied": Sweep(),
-    "the inbox row is inserted, and its error caught": Sweep(fates={(f"cafe.{EVENTS.name}", 1): "mute"}),
     "the inbox row is not in the handler's transaction": Sweep(),
 }
 
