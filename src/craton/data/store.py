@@ -69,7 +69,7 @@ class Unit(Protocol):
         """Run one statement for a module. Conflict; QueryWrote, ForeignTable, StatementRefused; SQLAlchemy's errors."""
         ...
 
-    async def later(self, module: str, statement: Executable, parameters: Parameters) -> None:
+    async def later(self, module: str, statement: Executable, parameters: Parameters) -> object:
         """Run one writing statement of the framework's own, whose result nobody needs: at the latest with COMMIT, which
         then tells of its errors."""
         ...

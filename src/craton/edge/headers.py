@@ -22,9 +22,19 @@ TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 SHORTEST_WAIT = 1.0
 
 
+def all_of(request: Request, name: bytes) -> list[str]:
+    """The values of a header, which a client may send several times."""
+    return [value.decode("latin-1") for given, value in request.scope["headers"] if given == name]
+
+
+def first_of(request: Request, name: bytes) -> str | None:
+    """The first value of a header."""
+    return next(iter(all_of(request, name)), None)
+
+
 def caller_of(request: Request, tokens: Tokens) -> Caller:
     """Who asks: NOBODY without a token; a token that is not valid is refused wherever it is given."""
-    given = request.headers.get("authorization")
+    given = first_of(request, b"authorization")
     if given is None:
         return NOBODY
     scheme, _, token = given.partition(" ")
@@ -49,7 +59,7 @@ def admit(caller: Caller, allow: str) -> None:
 
 def key_of(request: Request, caller: Caller) -> str:
     """The idempotency key, in the scope of the caller: nobody finds another's answer under it."""
-    given = request.headers.getlist("idempotency-key")
+    given = all_of(request, b"idempotency-key")
     if not given:
         raise Problem("key-missing", "Send a new one with each new request, and the same with its repetition.")
     if len(given) > 1:
@@ -68,11 +78,11 @@ def key_in(text: str) -> str:
 
 def wait_of(request: Request, *, default: float, longest: float) -> float:
     """How many seconds the client waits: by `Prefer: wait=5` (RFC 7240), within limits."""
-    found = WAIT.search(",".join(request.headers.getlist("prefer")))
+    found = WAIT.search(",".join(all_of(request, b"prefer")))
     return min(max(float(found[1]), SHORTEST_WAIT), longest) if found else default
 
 
 def trace_of(request: Request) -> str:
     """The W3C traceparent, where the client sent one that is valid."""
-    given = request.headers.get("traceparent", "")
+    given = first_of(request, b"traceparent") or ""
     return given if TRACE.fullmatch(given) else ""

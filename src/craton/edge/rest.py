@@ -19,7 +19,7 @@ from craton.calls.codec import to_json
 from craton.calls.context import NOBODY
 from craton.edge.authentication import Tokens
 from craton.edge.door import Door
-from craton.edge.headers import admit, caller_of, key_of, trace_of, wait_of
+from craton.edge.headers import admit, caller_of, first_of, key_of, trace_of, wait_of
 from craton.edge.openapi import document
 from craton.edge.operation import Operation, operations
 from craton.edge.problems import Problem, fault_response, problem_of, problem_response
@@ -90,7 +90,7 @@ class Endpoint:
 
     def __init__(self, door: Door, operation: Operation, *, tokens: Tokens, limits: Limits) -> None:
         self.door, self.operation, self.tokens, self.limits = door, operation, tokens, limits
-        self.query = operation.method.kind == "query"
+        self.query, self.status = operation.method.kind == "query", operation.success
 
     async def __call__(self, request: Request, send: Started) -> None:
         """Answer one request. A query stops when the client goes away; what changes something goes on."""
@@ -115,8 +115,10 @@ class Endpoint:
         try:
             result = await self.door.call(self.operation.name, ask.arguments, **ask.options)
             first = await anext(result, END) if self.operation.method.streams else None
-            response = Lines(first, result) if self.operation.method.streams else self.success(result)
-            await reply(response, request, send)
+            if self.operation.method.streams:
+                await reply(Lines(first, result), request, send)
+            else:
+                await self.success(result, request, send)
         except (Fault, CallError) as error:
             if send.yet:
                 raise
@@ -125,11 +127,14 @@ class Endpoint:
             if self.operation.method.streams and result is not None:
                 await close(result)
 
-    def success(self, result: Any) -> Response:
-        """A result on its way out."""
-        if self.operation.success == 204:
-            return Response(status_code=204)
-        return Response(to_json(result), self.operation.success, media_type=JSON)
+    async def success(self, result: Any, request: Request, send: Started) -> None:
+        """Send a result, without making an object of Starlette's for it."""
+        body, headers = b"", list[tuple[bytes, bytes]]()
+        if self.status != 204:
+            body = to_json(result)
+            headers = [(b"content-length", b"%d" % len(body)), (b"content-type", JSON.encode())]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
 
     def failure(self, error: Fault | CallError) -> Response:
         """What to answer in place of a result."""
@@ -190,14 +195,17 @@ async def reply(response: ASGIApp, request: Request, send: Send) -> None:
 
 async def body_of(request: Request, *, most: int) -> bytes:
     """The body, where it is JSON and not too large."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body, more = body + message.get("body", b""), message.get("more_body", False)
         if len(body) > most:
             raise Problem("too-large", f"A body may have {most} bytes.", headers={"Connection": "close"})
-    if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+    if body and (first_of(request, b"content-type") or "").partition(";")[0].strip().lower() != JSON:
         raise Problem("unsupported-media-type", "Send a JSON object, with `Content-Type: application/json`.")
-    return bytes(body)
+    return body
 
 
 async def while_connected(receive: Receive, work: Awaitable[None]) -> None:
@@ -289,4 +297,15 @@ def edge(door: Door, tokens: Tokens, *, limits: Limits | None = None) -> ASGIApp
         places.setdefault(operation.route.path, {})[operation.route.verb] = endpoint
     # fixed parts before parameters: /stock/low is not the stock of "low"
     paths = sorted(places, key=lambda path: ["{" in part for part in path.split("/")])
-    return Router([Path(path, Resource(places[path])) for path in paths], redirect_slashes=False, default=nowhere)
+    resources = {path: Resource(places[path]) for path in paths}
+    router = Router([Path(path, resources[path]) for path in paths], redirect_slashes=False, default=nowhere)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found = resources.get(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else None
+        if found is None or "{" in scope["path"]:
+            await router(scope, receive, send)
+        else:  # a path without parameters need not be searched for
+            scope["path_params"] = {}
+            await found(scope, receive, send)
+
+    return app

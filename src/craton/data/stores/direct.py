@@ -43,7 +43,7 @@ class Plan:
         self.keys = {name: bound.key for bound, name in compiled.bind_names.items()}
         self.required = frozenset(name for bound, name in compiled.bind_names.items() if bound.required)
         self.own = {name: value for name, value in vars(context).items() if name not in OF_A_RUN}
-        description = context.cursor.description
+        description: Any = context.cursor.description
         self.description = description if description is None else list(description)
         self.whole = bool(compiled.implicit_returning)  # SQLAlchemy reads the rows itself, and keeps them
 
