@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from sqlalchemy.exc import IntegrityError
+
 from craton.calls.context import CONTEXT, Context, context
 from craton.data.commands import Command
 from craton.data.effects import Effect
@@ -60,6 +62,16 @@ async def fault_not_kept(self: Command, unit: Unit, call: Keyed, arguments: Any)
     if answer.status == "fault":
         await unit.execute(self.module, self.inbox.table.delete().where(self.inbox.table.c.key == call.key))
     return answer
+
+
+@mutant("the inbox row is inserted, and its error caught", Inbox, "write")
+async def insert_and_catch(self: Inbox, unit: Unit, call: Keyed, answer: Answer) -> None:
+    await unit.savepoint("row")
+    try:
+        await unit.execute(self.module, self.add, self.row(call, status=answer.status, answer=answer.body, type=answer.type))
+    except IntegrityError:
+        await unit.rollback_to("row")
+    await unit.release("row")
 
 
 inside = Run.inside

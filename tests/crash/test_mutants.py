@@ -31,6 +31,9 @@ FOUND_BY = {
     "a fault is not kept in the inbox": Sweep(
         "microservices", "out of stock", {("inventory.reserve", 1): "twice"}
     ),
+    "the inbox row is inserted, and its error caught": Sweep(
+        "microservices", fates={("inventory.reserve", 1): "twice"}
+    ),
     "a step and its journal are committed apart": Sweep("monolith"),
     "the undo is not in the intent": Sweep("microservices", "refused after authorize"),
     "the inbox row is not in the command's transaction": Sweep("microservices"),
