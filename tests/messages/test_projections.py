@@ -15,7 +15,7 @@ from craton.calls.context import context
 from craton.data.store import Unit, commit, transact
 from craton.data.tables import tables_of
 from craton.failpoints import LISTENERS
-from craton.messages.projections import BATCH
+from craton.messages.projections import BATCH, Overtaken
 from craton.run.process import Process
 from craton.testing.start import Running, start
 from tests.messages.accounts import (
@@ -275,6 +275,66 @@ async def test_a_rebuild_that_is_interrupted_leaves_the_old_read_model_and_can_b
     assert await rows(running, LIST) == [("a", 2, 2)]
     await book.rebuild()
     assert await rows(running, LIST) == [("a", 2, 2)]
+
+
+class Halting(Projected):
+    """One of another process, which stops after its nth look at how far its rebuild is, until it is told to go on."""
+
+    def __init__(self, like: Projected, *, after: int) -> None:
+        super().__init__(
+            like.store, like.module, name=like.name, live=like.live, beside=like.beside, inline=like.inline
+        )
+        self.looks, self.halted, self.told = after, asyncio.Event(), asyncio.Event()
+
+    async def at(self, name: str) -> tuple[int, int]:
+        found = await super().at(name)
+        self.looks -= name != self.name
+        if not self.looks:
+            self.halted.set()
+            await self.told.wait()
+        return found
+
+
+@pytest.mark.parametrize("name", ["list", "later"])
+@pytest.mark.parametrize("after", [1, 2])
+async def test_of_two_rebuilds_at_once_the_later_one_counts_and_nothing_is_lost(
+    running: Running, name: str, after: int
+) -> None:
+    accounts, book = running.get(Bank), projected(running, name)
+    tables = {"list": LIST, "later": LATER}[name]
+    await accounts.open("a", 0)
+    await accounts.pay_often("a", BATCH + 20)
+    await projected(running, "later").catch_up()
+    complete = [("a", BATCH + 20, BATCH + 21)]
+    one, two, three = (Halting(book, after=n) for n in (after, 2, 9))
+    rebuilding = []
+    for other in (one, two):
+        rebuilding.append(asyncio.create_task(other.rebuild()))
+        await other.halted.wait()
+    one.told.set()
+    with pytest.raises(Overtaken):
+        await rebuilding[0]
+    assert await rows(running, tables) == complete
+    await three.rebuild()
+    assert await rows(running, tables) == complete
+    two.told.set()
+    with pytest.raises(Overtaken):
+        await rebuilding[1]
+    assert await rows(running, tables) == complete
+    assert await rows(running, LIST_BESIDE) == await rows(running, LATER_BESIDE) == []
+
+
+async def test_who_asks_for_a_rebuild_that_is_asked_for_already_is_told(running: Running) -> None:
+    book = Halting(projected(running, "list"), after=1)
+    assert book.ask_rebuild()
+    assert not book.ask_rebuild()
+    tending = asyncio.create_task(book.turn())
+    await book.halted.wait()
+    assert not book.ask_rebuild()
+    await projected(running, "list").rebuild()
+    book.told.set()
+    await tending  # it leaves the matter to the later one
+    assert book.ask_rebuild()
 
 
 async def test_a_projection_without_tables_beside_cannot_be_rebuilt(running: Running) -> None:

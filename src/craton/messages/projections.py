@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import BigInteger, Table, and_, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import BigInteger, Table, and_, bindparam, delete, func, insert, select, tuple_, update
 
 from craton.calls.context import CONTEXT, Context, context
 from craton.contract import hints_of
@@ -46,7 +47,7 @@ class Projection(Protocol[E_contra]):
 
 
 class Overtaken(Exception):
-    """Another process, or a rebuild, has moved the checkpoint meanwhile."""
+    """Another process, or a rebuild, has moved the checkpoint meanwhile; of a rebuild, that a later one took over."""
 
 
 class Projected:
@@ -65,9 +66,9 @@ class Projected:
         if kinds[0] != kinds[1] or any(a is b or a.c.keys() != b.c.keys() for a, b in pairs):
             raise DeclarationError(f"{name}: beside= is not the same projection over other tables with equal columns.")
         self.tables, self.woken = pairs, asyncio.Event()
-        self.aside, self.asked, self.error = f"{name}/beside", False, ""
+        self.aside, self.asked, self.error = f"{name}/beside/", False, ""
         self.known, self.settled = self.reading(settled=False), self.reading(settled=True)
-        self.select, self.move = self.checkpoint(), self.moving()
+        self.select, self.move, self.begin = self.checkpoint(), self.moving(), self.beginning()
 
     # ------------------------------------------------------------------ statements
 
@@ -86,13 +87,23 @@ class Projected:
         return select(p.xid, p.position).where(p.name == bindparam("wanted"))
 
     def moving(self) -> Any:
-        """Move the checkpoint, if it is where it was."""
-        new = self.store.insert(p := tables_of(self.module).projection)
-        here = and_(
-            p.c.xid == bindparam("old_xid", type_=BigInteger), p.c.position == bindparam("old", type_=BigInteger)
+        """Move a checkpoint, if it is there, and where it was."""
+        p = tables_of(self.module).projection
+        here = and_(p.c.name == bindparam("wanted"), *self.at_old(p))
+        return update(p).where(here).values(xid=bindparam("to_xid"), position=bindparam("to"))
+
+    def beginning(self) -> Any:
+        """The same for one that may not be there yet."""
+        new = self.store.insert(p := tables_of(self.module).projection).values(
+            name=bindparam("wanted"), xid=bindparam("to_xid"), position=bindparam("to")
         )
         to = {"xid": new.excluded.xid, "position": new.excluded.position}
-        return new.on_conflict_do_update(index_elements=["name"], set_=to, where=here)
+        return new.on_conflict_do_update(index_elements=["name"], set_=to, where=and_(*self.at_old(p)))
+
+    def at_old(self, projection: Table) -> list[Any]:
+        """That a checkpoint is where it was."""
+        xid, position = bindparam("old_xid", type_=BigInteger), bindparam("old", type_=BigInteger)
+        return [projection.c.xid == xid, projection.c.position == position]
 
     # ------------------------------------------------------------------ going on
 
@@ -117,6 +128,8 @@ class Projected:
             try:
                 await self.transact(lambda unit: self.advance(unit, name, projection, at, rows))
             except Overtaken:
+                if name != self.name:
+                    raise
                 return BATCH
         return len(rows)
 
@@ -134,9 +147,10 @@ class Projected:
         self, unit: Unit, name: str, projection: Projection[Any], at: Place, rows: Sequence[Any]
     ) -> None:
         """Apply events, and move the checkpoint past them."""
-        to = {"name": name, "xid": rows[-1].xid, "position": rows[-1].position}
-        if not (await unit.execute(self.module, self.move, {**to, "old_xid": at[0], "old": at[1]})).rowcount:
-            raise Overtaken(name)
+        to = {"wanted": name, "to_xid": rows[-1].xid, "to": rows[-1].position, "old_xid": at[0], "old": at[1]}
+        statement = self.begin if name == self.name and at == (0, 0) else self.move
+        if not (await unit.execute(self.module, statement, to)).rowcount:
+            raise Overtaken(f"{name} of {self.module}: another process has gone on with it, or rebuilds it.")
         reach("E3")
         for row in rows:
             if (kind := self.events.get(row.type)) is not None:
@@ -171,16 +185,21 @@ class Projected:
     async def turn(self) -> None:
         """What there is to do now."""
         if self.asked:
-            await self.rebuild()
+            try:
+                await self.rebuild()
+            except Overtaken as error:
+                log.warning("a rebuild is left to one that began later: %s", error)
             self.asked = False
         await self.catch_up()
         self.error = ""
 
     def ask_rebuild(self) -> bool:
-        """Rebuild soon, by `tend`. False where that cannot be done."""
-        self.asked = self.beside is not None
+        """Rebuild soon, by `tend`. False where that cannot be done, or is under way already."""
+        if self.beside is None or self.asked:
+            return False
+        self.asked = True
         self.wake()
-        return self.asked
+        return True
 
     async def behind(self) -> int:
         """How many events it has not applied yet."""
@@ -194,22 +213,29 @@ class Projected:
 
     async def rebuild(self) -> None:
         """Build the read model anew from all events, beside the one in use, while writing and reading go on; then let
-        the two change places, in one transaction."""
+        the two change places, in one transaction. Overtaken where another rebuild of it, which may run other code,
+        began meanwhile: there is one place beside, and it belongs to the latest."""
         if self.beside is None:
             raise Misuse(f"projection {self.name} has no tables to be rebuilt in: give Streams.project(beside=...).")
-        await self.transact(self.empty)
-        while await self.step(self.aside, self.beside) == BATCH:
+        aside = f"{self.aside}{secrets.token_hex(8)}"
+        await self.transact(lambda unit: self.open(unit, aside))
+        while await self.step(aside, self.beside) == BATCH:
             pass
-        await self.transact(self.switch)
+        await self.transact(lambda unit: self.switch(unit, aside))
+
+    async def open(self, unit: Unit, aside: str) -> None:
+        """Begin with nothing, and a checkpoint of its own. Those of others go: that fences them off."""
+        await self.empty(unit)
+        await unit.execute(self.module, insert(tables_of(self.module).projection).values(name=aside, xid=0, position=0))
 
     async def empty(self, unit: Unit) -> None:
-        """Begin with nothing."""
+        """Leave nothing of any rebuild."""
         p = tables_of(self.module).projection
-        await unit.execute(self.module, delete(p).where(p.c.name == self.aside))
+        await unit.execute(self.module, delete(p).where(p.c.name.startswith(self.aside, autoescape=True)))
         for _, beside in reversed(self.tables):
             await unit.execute(self.module, delete(beside))
 
-    async def switch(self, unit: Unit) -> None:
+    async def switch(self, unit: Unit, aside: str) -> None:
         """Apply what has come meanwhile, and put the new rows in the place of the old.
 
         An inline projection takes all that this transaction sees: whoever is not seen writes the rows itself, and
@@ -218,12 +244,14 @@ class Projected:
         assert self.beside is not None
         found = self.known if self.inline else self.settled
         while True:
-            row = (await unit.execute(self.module, self.select, {"wanted": self.aside})).first()
-            at = (0, 0) if row is None else (row[0], row[1])
+            row = (await unit.execute(self.module, self.select, {"wanted": aside})).first()
+            if row is None:
+                raise Overtaken(f"{self.name} of {self.module}: another rebuild began meanwhile.")
+            at = (row[0], row[1])
             rows = (await unit.execute(self.module, found, {"xid": at[0], "position": at[1]})).all()
             if not rows:
                 break
-            await self.advance(unit, self.aside, self.beside, at, rows)
+            await self.advance(unit, aside, self.beside, at, rows)
         for live, _ in reversed(self.tables):
             await unit.execute(self.module, delete(live))
         for live, beside in self.tables:

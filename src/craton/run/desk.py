@@ -78,7 +78,7 @@ def whereabouts(question: Question, environ: Mapping[str, str]) -> tuple[bytes, 
         raise SettingsError(
             f"nothing runs on the data in {folder.path}: start it by `craton run {question.package}`, name another "
             "folder by --data, or, for services started by `craton serve`, set CRATON_PEERS, CRATON_SECRET and "
-            "CRATON_TOPOLOGY as they have them. (Only the services themselves can read and change their sagas.)"
+            "CRATON_TOPOLOGY as they have them. (Only the services themselves read and change what they store.)"
         )
     if question.topology not in (None, found.topology):
         raise SettingsError(f"the data in {folder.path} is of topology {found.topology}, not {question.topology}.")
@@ -111,7 +111,7 @@ REASONS = {
     "show sagas": "no module that answers has it", "show letters": "no module that answers has it",
     "retry sagas": "no saga of this id is parked", "retry letters": "there is none, or it waits behind another",
     "discard letters": "there is none",
-    "rebuild projections": "there is none that has tables beside its own, to be rebuilt in",
+    "rebuild projections": "there is none that has tables beside its own, to be rebuilt in, or it is under way already",
 }
 
 
