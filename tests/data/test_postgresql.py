@@ -286,6 +286,76 @@ async def test_a_value_that_cannot_be_sent_leaves_the_connection_whole(bank: Ban
         assert await bank.balance(0) == n + 1
 
 
+SLOW = select(Function("pg_sleep", bindparam("seconds", type_=Integer)))
+
+
+@pytest.fixture
+async def single(url: str) -> AsyncIterator[Bank]:
+    """A bank with one connection, which knows the statements, and which another module has used last."""
+    async with PostgreSQLStore(url, NAMES, connections=1) as store:
+        bank = Bank(store)
+        await bank.open(0, 0)
+        await bank.run(lambda unit: bank.db.execute(SLOW, {"seconds": 0}))
+        for _ in range(2):
+            await bank.add(1, 1)
+        await transact(store, "shop", lambda unit: Database(store, "shop").execute(select(item)))
+        yield bank
+
+
+async def test_a_command_that_passes_over_a_cancelled_statement_is_not_run_and_harms_no_later_one(single: Bank) -> None:
+    async def body(unit: Unit) -> None:
+        await single.db.execute(ADD, {"wanted": 0, "by": 100})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await single.db.execute(SLOW, {"seconds": 5})
+
+    for _ in range(2):
+        with pytest.raises(NotRun, match="cancelled"):
+            await single.run(body)
+    await single.add(0, 1)
+    assert await single.balance(0) == 1
+
+
+async def test_a_transaction_of_which_a_cancelled_statement_was_the_first_takes_no_other_one(single: Bank) -> None:
+    async def body(unit: Unit) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await single.db.execute(select(Function("pg_sleep", 5)))
+        await single.db.execute(ADD, {"wanted": 0, "by": 100})
+
+    with pytest.raises(NotRun, match="cancelled"):
+        await single.run(body)
+    assert await single.balance(0) == 0
+
+
+async def test_a_part_of_which_a_statement_was_cancelled_can_be_undone(single: Bank) -> None:
+    async def body(unit: Unit) -> None:
+        await single.db.execute(ADD, {"wanted": 0, "by": 1})
+        await unit.savepoint("step")
+        await single.db.execute(ADD, {"wanted": 0, "by": 100})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await single.db.execute(SLOW, {"seconds": 5})
+        await unit.rollback_to("step")
+        await single.db.execute(ADD, {"wanted": 0, "by": 10})
+
+    await single.run(body)
+    assert await single.balance(0) == 11
+
+
+async def test_a_commit_that_the_server_refuses_leaves_the_connection_whole(
+    single: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = single.store.unit("bank")
+    with pytest.raises(DBAPIError):
+        await unit.execute("bank", text("UPDATE bank_account SET balance = balance / 0"))
+    monkeypatch.setattr(unit, "failed", None)
+    with pytest.raises(Conflict, match="ROLLBACK"):
+        await unit.commit()
+    await single.add(0, 1)
+    assert await single.balance(0) == 1
+
+
 @pytest.mark.parametrize("quote", [False, True])
 async def test_what_a_function_writes_that_is_called_by_a_select_is_undone_too(fresh: str, *, quote: bool) -> None:
     await migrate(fresh, MODULES)

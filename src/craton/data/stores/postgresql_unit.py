@@ -15,7 +15,7 @@ from craton.data.store import ALONE, Conflict, Parameters, Rows
 from craton.data.stores.direct import Run
 from craton.data.stores.postgresql_connection import AWAY, BEGIN, Item, PostgreSQLConnection, quoted, state_of
 from craton.data.stores.postgresql_wire import writable
-from craton.errors import CratonError, Misuse, OutcomeUnknown, QueryWrote
+from craton.errors import CratonError, Misuse, NotRun, OutcomeUnknown, QueryWrote
 from craton.failpoints import reach, reach_soon
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class PostgreSQLUnit:
                 if run is not None:
                     return await connection.run_directly(run, items)
                 return await connection.run_whole(lambda sql: self.admit(module, sql), statement, parameters)
-            except Exception as error:
-                self.fail(error, connection, module)
+            except BaseException as error:
+                self.fail(error, connection, module, items)
 
     async def later(self, module: str, statement: Executable, parameters: Parameters) -> None:
         """Run one statement with the next one, or with COMMIT, which then tells of its errors."""
@@ -81,8 +81,8 @@ class PostgreSQLUnit:
             connection, items = await self.ready(module, run, writes=True)
             try:
                 self.waiting += [*items, await connection.message(run)]
-            except Exception as error:
-                self.fail(error, connection, module)
+            except BaseException as error:
+                self.fail(error, connection, module, items)
 
     def admit(self, module: str, sql: str) -> None:
         """Look at a statement before it is sent."""
@@ -96,9 +96,15 @@ class PostgreSQLUnit:
             self.failed = error
             raise
 
-    def fail(self, error: Exception, connection: PostgreSQLConnection, module: str) -> NoReturn:
-        """Refuse what comes after an error, as the server does, and tell what it means."""
+    def fail(
+        self, error: BaseException, connection: PostgreSQLConnection, module: str, items: Sequence[Item]
+    ) -> NoReturn:
+        """Refuse what comes after an error, as the server does, and tell what it means. `items` went with it."""
         self.aborted = True
+        if not isinstance(error, Exception):
+            self.failed = NotRun(f"{module}: a statement was cancelled in the midst, which undoes its transaction.")
+            self.sent = 0 if items else self.sent  # nobody knows which savepoints there are
+            raise error
         self.failed = self.store.meaning(error, connection, module)
         if isinstance(self.failed, Conflict):
             self.state = "lost"
@@ -131,8 +137,8 @@ class PostgreSQLUnit:
         if items and not (there and run is not None and self.attempt == 0 and connection.has(run.sql)):
             try:
                 await connection.send(items)
-            except Exception as error:
-                self.fail(error, connection, module)
+            except BaseException as error:
+                self.fail(error, connection, module, items)
             items = []
         connection.module = module
         return connection, items
@@ -226,8 +232,8 @@ class PostgreSQLUnit:
         items, self.waiting, self.reading = [*self.waiting, f"ROLLBACK TO SAVEPOINT {quoted(name)}"], [], False
         try:
             await self.connection.send(items)
-        except Exception as error:
-            self.fail(error, self.connection, self.module)
+        except BaseException as error:
+            self.fail(error, self.connection, self.module, items)
         self.connection.module, self.aborted = None, False  # the role went back, too
 
     async def commit(self) -> None:
@@ -261,7 +267,8 @@ class PostgreSQLUnit:
                     reach_soon("P4")
                 tag = await (connection.commit(self.waiting) if command == "COMMIT" else connection.sql(command))
                 if tag != command:
-                    raise Conflict(f"PostgreSQL answered {tag}")
+                    connection.module, self.failed = None, Conflict(f"PostgreSQL answered {tag}")
+                    raise self.failed
                 connection.module = connection.module if command == "COMMIT" else self.before
             except Exception as error:
                 connection.module = None
