@@ -66,9 +66,10 @@ async def fault_not_kept(self: Command, unit: Unit, call: Keyed, arguments: Any)
 
 @mutant("the inbox row is inserted, and its error caught", Inbox, "write")
 async def insert_and_catch(self: Inbox, unit: Unit, call: Keyed, answer: Answer) -> None:
+    row = self.row(call, status=answer.status, answer=answer.body, type=answer.type)
     await unit.savepoint("row")
     try:
-        await unit.execute(self.module, self.add, self.row(call, status=answer.status, answer=answer.body, type=answer.type))
+        await unit.execute(self.module, self.add, row)
     except IntegrityError:
         await unit.rollback_to("row")
     await unit.release("row")
