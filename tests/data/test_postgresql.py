@@ -356,6 +356,44 @@ async def test_a_commit_that_the_server_refuses_leaves_the_connection_whole(
     assert await single.balance(0) == 1
 
 
+async def test_a_row_that_waits_and_fails_is_told_even_if_a_value_behind_it_cannot_be_sent(single: Bank) -> None:
+    async def body(unit: Unit) -> None:
+        await single.db.execute(ADD, {"wanted": 0, "by": 100})
+        await unit.later("bank", insert(account), {"id": 0, "balance": 1})
+        await single.db.execute(ADD, {"wanted": 2**40, "by": 1})
+
+    add = {"id": 7, "balance": 0}
+    for number in range(2):
+        await single.run(lambda unit, n=number: unit.later("bank", insert(account), {**add, "id": 7 + n}))
+    with pytest.raises(IntegrityError, match="bank_account_pkey"):
+        await asyncio.wait_for(single.run(body), 10)
+    await single.add(0, 1)
+    assert await single.balance(0) == 1
+
+
+async def test_a_row_that_waits_and_fails_is_told_in_the_part_that_it_is_of(single: Bank) -> None:
+    add, told = insert(account), []
+
+    async def step(unit: Unit, name: str, work: Any) -> None:
+        await unit.savepoint(name)
+        try:
+            await work()
+        except IntegrityError:
+            told.append(name)
+            await unit.rollback_to(name)
+        await unit.release(name)
+
+    async def body(unit: Unit) -> None:
+        await step(unit, "first", lambda: unit.later("bank", add, {"id": 0, "balance": 1}))
+        await step(unit, "second", lambda: single.db.execute(ADD, {"wanted": 0, "by": 1}))
+
+    for number in range(2):
+        await single.run(lambda unit, n=number: unit.later("bank", add, {"id": 7 + n, "balance": 0}))
+    await single.run(body)
+    assert told == ["first"]
+    assert await single.balance(0) == 1
+
+
 @pytest.mark.parametrize("quote", [False, True])
 async def test_what_a_function_writes_that_is_called_by_a_select_is_undone_too(fresh: str, *, quote: bool) -> None:
     await migrate(fresh, MODULES)

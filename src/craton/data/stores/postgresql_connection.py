@@ -41,6 +41,9 @@ RELATION = re.compile(r'"?([\w.]+)"?')
 Item = str | bytes
 """What waits to be sent: a statement without values, or one with them as it is written to the server."""
 BEGIN = "BEGIN"
+NOTHING = "SELECT 1"
+"""What is asked to hear the answers to what went before it. Prepared, since after an error the server passes over all
+that comes, a bare statement included, up to the Sync that a prepared one ends with."""
 FRESH = 1.0
 """Seconds."""
 PREPARED = 500
@@ -155,13 +158,15 @@ class PostgreSQLConnection:
 
     async def run_directly(self, run: Run, before: Sequence[Item] = ()) -> Rows:
         """Run a statement that SQLAlchemy has compiled before, and `before` it, on the same way, what has waited."""
+        nothing = None
         try:
             prepared = await self.statement(run.sql)
+            nothing = await self.statement(NOTHING) if before else None
             self.write(before)
             rows = await prepared.fetch(*run.given)
         except Exception as error:
-            if before and getattr(error, "severity", None) is None and not self.broken:
-                await self.send(["SELECT 1"])  # a value could not be sent: let the server answer what was
+            if nothing is not None and getattr(error, "severity", None) is None and not self.broken:
+                await nothing.fetch()  # a value could not be sent: let the server answer what was
             raise self.told(run, error) from error
         return run.result(Fetched(run, rows, prepared.get_statusmsg()), self.alchemy.sync_connection)
 
@@ -176,7 +181,7 @@ class PostgreSQLConnection:
         if len(texts) == len(items):
             await self.sql("; ".join(texts))
         else:
-            prepared = await self.statement("SELECT 1")
+            prepared = await self.statement(NOTHING)
             self.write(items)
             await prepared.fetch()
 

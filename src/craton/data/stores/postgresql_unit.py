@@ -106,6 +106,8 @@ class PostgreSQLUnit:
             self.sent = 0 if items else self.sent  # nobody knows which savepoints there are
             raise error
         self.failed = self.store.meaning(error, connection, module)
+        if any(isinstance(item, bytes) for item in items) and not isinstance(self.failed, Conflict):
+            self.failed = Conflict(f"it, or a row that was written with it, failed: {error}")  # run again, one by one
         if isinstance(self.failed, Conflict):
             self.state = "lost"
         if self.failed is error:
