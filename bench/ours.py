@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 from contextlib import AbstractContextManager
 from importlib.metadata import version
-from uuid import uuid4
 
 from craton.testing.start import calling, user
 
@@ -18,11 +18,11 @@ def order() -> str:
     return f"order-{next(NUMBERS):012d}"
 
 
-def calls_of_a_user() -> AbstractContextManager[None]:
+def calls_of_a_user() -> AbstractContextManager[object]:
     """What real calls carry: a caller and a deadline."""
     return calling(caller=user("1"), timeout=3600)
 
 
-def keyed() -> AbstractContextManager[None]:
+def keyed() -> AbstractContextManager[object]:
     """The same, and a new random idempotency key: the call writes an inbox row."""
-    return calling(caller=user("1"), key=uuid4().hex, timeout=3600)
+    return calling(caller=user("1"), key=os.urandom(16).hex(), timeout=3600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -74,6 +75,7 @@ async def serve_edge(address: str, database: str) -> None:
         Process(shop, topology, "shop", database=database, secret=SECRET, links=alone, environ={}) as process,
         edge_of(process, SECRET, at=address),
     ):
+        gc.freeze()  # as `craton serve` does
         await asyncio.Event().wait()
 
 

@@ -62,9 +62,13 @@ class Method:
     awaits: tuple[type[Event], ...] = ()
     on: tuple[type[Event], ...] = ()
     signature: inspect.Signature = field(default_factory=inspect.Signature, compare=False)
+    names: tuple[str, ...] = ()
+    """Its parameters, where all of them may be given by their place."""
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Struct:
         """The arguments of one call; TypeError where they do not fit."""
+        if not kwargs and len(args) == len(self.names):  # the usual call
+            return self.arguments(**dict(zip(self.names, args, strict=True)))
         return self.arguments(**self.signature.bind(*args, **kwargs).arguments)
 
 
@@ -196,6 +200,7 @@ def method_of(kind: type, name: str, mark: Mark) -> Method:
         version=mark.version, awaits=mark.awaits, on=mark.on,
         arguments=arguments, result=get_args(result)[0] if streams else result,
         signature=signature.replace(parameters=parameters),
+        names=tuple(p.name for p in parameters) if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) else (),
     )
 
 

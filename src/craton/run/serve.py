@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -89,6 +90,7 @@ async def serve(
             await stack.enter_async_context(server)
         if environment.http:
             await stack.enter_async_context(edge_of(process, environment.secret, at=environment.http))
+        gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
         log.info("ready")
         await asyncio.Event().wait()
 

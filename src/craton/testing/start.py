@@ -6,7 +6,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -156,12 +156,12 @@ def directory(given: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-@contextmanager
-def calling(*, caller: Caller = NOBODY, key: str | None = None, timeout: float = 30.0) -> Iterator[None]:
+def calling(
+    *, caller: Caller = NOBODY, key: str | None = None, timeout: float = 30.0
+) -> AbstractContextManager[object]:
     """Who calls, under which key, and for how many seconds at most: for the calls in the `with` block."""
     deadline = asyncio.get_running_loop().time() + timeout
-    with context(caller=caller, given=key, deadline=deadline):
-        yield
+    return context(caller=caller, given=key, deadline=deadline)
 
 
 def user(name: str, *roles: str) -> Caller:
