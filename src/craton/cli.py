@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 WRONG = 2
 """The exit code for what was asked or declared wrongly; 1 is for what broke."""
+STATES = ("running", "undoing", "waiting", "parked", "done", "fault", "failed")
+"""Of sagas."""
+STATUSES = ("retrying", "waiting", "parked", "unknown")
+"""Of letters."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,12 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked.command(asked)
     except CratonError as error:
         fail(str(error), WRONG if isinstance(error, DeclarationError | SettingsError) else 1)
-    except (ImportError, SyntaxError) as error:
-        fail(f"the application cannot be imported: {place_of(error)}{type(error).__name__}: {error}", WRONG)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # whoever read what this prints has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if not isinstance(error, ImportError | SyntaxError) and not is_importing(error):
+            raise
+        what = error.msg if isinstance(error, SyntaxError) else str(error)
+        fail(f"the application cannot be imported: {place_of(error)}{type(error).__name__}: {what}", WRONG)
 
 
 def fail(message: str, code: int) -> None:
@@ -44,9 +52,17 @@ def fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+def is_importing(error: BaseException) -> bool:
+    """Whether it was raised while a file was imported: by a mistake in that file."""
+    return any(f.filename.startswith("<frozen importlib") for f in traceback.extract_tb(error.__traceback__))
+
+
 def place_of(error: BaseException) -> str:
     """The line of the application that an error comes from."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", sys.prefix))]
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: "
+    others = ("<", sys.prefix, sysconfig.get_path("stdlib"), str(Path(__file__).parent))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(others)]
     return f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
 
 
@@ -74,13 +90,16 @@ def parser() -> argparse.ArgumentParser:
     add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
     add_operations(
         command(sagas, "show the sagas that have not ended; retry those that are parked"),
-        "show", "retry", state="of those to list, such as parked or done (all that have not ended)",
+        "show", "retry", state=f"of those to list: {', '.join(STATES)} (all that have not ended)",
     )
     listing = add_operations(
         command(letters, "show the events that handlers could not apply; retry or discard them"),
         "show", "retry", "discard",
     )
-    listing.add_argument("--status", default="", dest="state", help="of those to list, such as parked (all)")
+    listing.add_argument(
+        "--status", default="", dest="state", choices=STATUSES, metavar="STATUS",
+        help=f"of those to list: {', '.join(STATUSES)} (all)",
+    )
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="list so many, the oldest first (100)")
     add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
@@ -118,7 +137,7 @@ def add_operations(
     verbs = parser.add_subparsers(dest="what", required=True, metavar="|".join(["list", *on_one]))
     listing = with_services(verbs.add_parser("list"))
     if state:
-        listing.add_argument("--state", default="", help=state)
+        listing.add_argument("--state", default="", choices=STATES, metavar="STATE", help=state)
     for verb in on_one:
         with_services(verbs.add_parser(verb)).add_argument("id", help=f"of the one to {verb}, as the list shows it")
     return listing

@@ -125,7 +125,8 @@ class ReplayDiffers(Misuse):
         self.saga, self.step = saga, step
         super().__init__(
             f"saga {saga}: step {step} was {journal} and is now {now}: a saga must take the same path when it is "
-            "replayed; take ids from saga.id(), time from saga.now(), and ask other modules by saga.step."
+            "replayed; take ids from saga.id(), time from saga.now(), and ask other modules by saga.step. Where the "
+            "code was changed meanwhile, raise the saga's version, and let old ones go on as before: see saga.version."
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from craton.cli import main
+from craton.errors import DeclarationError
 from craton.lab.crashtest import Result, opened
 from craton.lab.crashtest_control import PAUSE, Blow, Control, Kind, Place
 from craton.lab.crashtest_report import failpoints, matrix
@@ -97,6 +98,20 @@ def test_a_sample_is_shared_out_among_structures_and_stores() -> None:
     assert [(s.topology, s.database is None, s.sample) for s in made] == [
         ("monolith", True, 5), ("monolith", False, 5), ("hybrid", True, 5), ("hybrid", False, 5),
     ]
+
+
+def test_all_structures_are_those_of_the_application() -> None:
+    assert [s.topology for s in settings("apps.store")] == ["monolith", "microservices", "hybrid"]
+
+
+def test_a_declaration_without_its_functions_is_refused_with_what_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "crashtest.py").write_text("async def scenario(scene): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DeclarationError, match=r"write half/crashtest\.py, with .* `async def invariants\(scene\)`"):
+        settings("half")
 
 
 def test_the_matrix_shows_what_failed_and_what_was_never_reached() -> None:

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from craton.cli import main
+from craton.cli import STATUSES, main
+from craton.messages.letters import Letter
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -69,6 +71,37 @@ def test_a_mistake_in_a_file_of_the_application_is_told_with_its_place(
     said = refused(capsys, "check", "shop")
     assert f"craton: the application cannot be imported: {contract}:1: ModuleNotFoundError: No module" in said
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("mistake", "error"), [
+    ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+    ("def f(:", "SyntaxError: invalid syntax"),
+    ("nowhere", "NameError: name 'nowhere' is not defined"),
+    ("class A(__import__('craton').Event, keys='id'): ...", "TypeError: 'keys' is an invalid keyword argument"),
+])
+def test_whatever_breaks_while_it_is_imported_is_told_with_its_place(
+    shop: Path, capsys: pytest.CaptureFixture[str], mistake: str, error: str,
+) -> None:
+    module = shop / "shop" / "orders" / "module.py"
+    text = module.read_text()
+    module.write_text(f"{text}\n{mistake}\n")
+    said = refused(capsys, "check", "shop")
+    assert f"craton: the application cannot be imported: {module}:{len(text.splitlines()) + 2}: {error}" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_application_that_is_not_there_leaves_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no shp.application" in refused(capsys, "run", "shp")
+    assert not Path(".craton").exists()
+
+
+def test_states_are_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(STATUSES) == set(get_args(get_type_hints(Letter)["status"]))
+    for command in (["sagas", "list", "shop", "--state", "parkd"], ["letters", "list", "shop", "--status", "parkd"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(command)
+        assert "invalid choice: 'parkd'" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("shop")

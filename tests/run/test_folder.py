@@ -65,6 +65,29 @@ def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.parametrize("name", ["installation.json", "running.json", "ports.json"])
+def test_a_file_that_is_damaged_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{")
+    told = rf"{name} is damaged \(.*\): restore it from a backup"
+    with Folder(tmp_path) as folder, pytest.raises(SettingsError, match=told):
+        if name == "installation.json":
+            folder.belongs_to(Installation("shop", "monolith", "SQLite", {}))
+        elif name == "running.json":
+            folder.whereabouts()
+        else:
+            folder.port_of("provider")
+
+
+def test_what_may_not_be_read_or_written_is_refused_in_words(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        (tmp_path / "secret").mkdir()
+        with pytest.raises(SettingsError, match=r"secret cannot be read \(.*\): mend its permissions"):
+            folder.secret()
+        (tmp_path / "installation.partial").mkdir()
+        with pytest.raises(SettingsError, match=r"cannot hold data \(.*\): give another folder by --data"):
+            folder.belongs_to(Installation("shop", "monolith", "SQLite", {}))
+
+
 def test_the_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         secret = folder.secret()

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
+from craton.application import find_application
 from craton.errors import DeclarationError, SettingsError
 from craton.lab.crashtest_control import KINDS, Kind
 from craton.run.loading import load_application
-
-STRUCTURES = ("monolith", "microservices", "hybrid")
+from craton.topology import load_topologies, topology_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def settings(
     made = [
         Setting(package=package, topology=topology, database=store, broker=broker, seed=seed,
                 kinds=tuple(kind for kind in KINDS if kind in kinds))
-        for topology in topologies or STRUCTURES for store in stores_of(package, topology, database)
+        for topology in topologies or structures_of(package) for store in stores_of(package, topology, database)
     ]
     if sample is None:
         return made
@@ -56,14 +56,22 @@ def declaration(package: str) -> Any:
     """What an application declares for crash tests."""
     name = f"{package}.crashtest"
     try:
-        return import_module(name)
+        found = import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
+        found = None
+    if not (hasattr(found, "scenario") and hasattr(found, "invariants")):
         raise DeclarationError(
             f"{package} does not say what is to be tried: write {name.replace('.', '/')}.py, with "
             "`async def scenario(scene)` and `async def invariants(scene)`."
-        ) from None
+        )
+    return found
+
+
+def structures_of(package: str) -> list[str]:
+    """The names of all topologies."""
+    return list(load_topologies(find_application(package), topology_file(package)))
 
 
 def stores_of(package: str, topology: str, database: str | None) -> list[str | None]:

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from craton.errors import SettingsError
 from craton.topology import Topology
+
+T = TypeVar("T")
 
 
 class Installation(msgspec.Struct, frozen=True):
@@ -68,8 +70,7 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            why = f"{self.path} cannot hold data ({error.strerror}): give another folder by --data."
-            raise SettingsError(why) from error
+            raise cannot_hold(self.path, error) from error
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -87,7 +88,7 @@ class Folder:
     def belongs_to(self, installation: Installation) -> None:
         """Remember whose data this is; SettingsError, with what to do, where it is another's."""
         file = self.path / "installation.json"
-        held = msgspec.json.decode(file.read_bytes(), type=Installation) if file.exists() else installation
+        held = read(file, Installation) if file.exists() else installation
         if why := next(held.differences(installation), None):
             raise SettingsError(
                 f"the data in {self.path} {why}: run it as it was, or give another folder by --data. "
@@ -109,19 +110,19 @@ class Folder:
     def whereabouts(self) -> Whereabouts | None:
         """Where the services answer; None where none run."""
         file = self.path / "running.json"
-        return msgspec.json.decode(file.read_bytes(), type=Whereabouts) if file.exists() else None
+        return read(file, Whereabouts) if file.exists() else None
 
     def secret(self) -> bytes:
         """What the services of this installation share; made at the first start, for its owner's eyes only."""
         file = self.path / "secret"
         if not file.exists():
             write(file, secrets.token_urlsafe(32).encode())
-        return file.read_bytes().strip()
+        return content(file).strip()
 
     def port_of(self, companion: str) -> int:
         """A port that is free, and the same at every start as long as nobody else takes it."""
         file = self.path / "ports.json"
-        ports = msgspec.json.decode(file.read_bytes(), type=dict[str, int]) if file.exists() else {}
+        ports = read(file, dict[str, int]) if file.exists() else {}
         if companion not in ports or not is_free(ports[companion]):
             ports[companion] = free_port()
             write(file, msgspec.json.encode(ports))
@@ -134,13 +135,37 @@ class Folder:
         return made
 
 
+def cannot_hold(folder: Path, error: OSError) -> SettingsError:
+    """Why a folder is of no use."""
+    return SettingsError(f"{folder} cannot hold data ({error.strerror}): give another folder by --data.")
+
+
+def content(file: Path) -> bytes:
+    """What a file holds; SettingsError where it may not be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read ({error.strerror}): mend its permissions.") from error
+
+
+def read(file: Path, kind: type[T]) -> T:
+    """What `write` wrote; SettingsError where that is damaged."""
+    try:
+        return msgspec.json.decode(content(file), type=kind)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{file} is damaged ({error}): restore it from a backup.") from error
+
+
 def write(file: Path, content: bytes) -> None:
     """Write a file whole or not at all, readable by its owner only."""
     partial = file.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(content)
-    partial.replace(file)
+    try:
+        partial.unlink(missing_ok=True)
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(content)
+        partial.replace(file)
+    except OSError as error:
+        raise cannot_hold(file.parent, error) from error
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:

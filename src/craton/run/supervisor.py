@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from craton.application import implementations
+from craton.application import find_application, implementations
 from craton.errors import SettingsError
 from craton.run.child import SUPERVISOR, Child, GivenUp, Program, Say, ending, next_line, start
 from craton.run.databases import engine_of, migrate_all
@@ -42,6 +42,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Run an application until Ctrl-C or SIGTERM; raises CratonError or GivenUp where it cannot run."""
+    find_application(options.package)  # where it is not there, no folder is made for it
     with Folder.of(options.package, options.data) as folder:
         with tempfile.TemporaryDirectory(prefix="craton-") as sockets:
             plan = plan_of(options, folder, sockets=Path(sockets))

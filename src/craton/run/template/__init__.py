@@ -16,11 +16,11 @@ FILES = Path(__file__).with_name("files")
 def write(name: str, folder: Path) -> str:
     """Write the application into a new folder of its name, and tell what to do next."""
     check_name(name, "application")
-    if iskeyword(name) or find_spec(name) is not None:
-        raise SettingsError(f"{name} is the name of something that Python already has: choose another.")
     target = folder / name
     if target.exists():
         raise SettingsError(f"{target} exists: choose another name, or another folder.")
+    if iskeyword(name) or find_spec(name) is not None:
+        raise SettingsError(f"{name} is the name of something that Python already has: choose another.")
     for path, text in files(name):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_text(text)
