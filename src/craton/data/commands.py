@@ -11,7 +11,8 @@ from craton.calls.context import context
 from craton.contract import Method
 from craton.data.effects import Settling
 from craton.data.inbox import DONE, Answer, Inbox, Keyed, Taken, answer_of
-from craton.data.store import Store, Unit, transact
+from craton.data.store import Conflict, Store, Unit, transact
+from craton.errors import NotRun, OutcomeUnknown
 from craton.failpoints import reach
 from craton.values import Fault
 
@@ -37,7 +38,13 @@ class Command:
             with context(**own):
                 await self.settle(undoes)
         call = Keyed.of(self.name, self.method, arguments, key, undoes)
-        answer = await transact(self.store, self.module, lambda unit: self.once(unit, call, arguments), **own)
+        try:
+            answer = await transact(self.store, self.module, lambda unit: self.once(unit, call, arguments), **own)
+        except NotRun as error:
+            found = await self.known(call) if isinstance(error.__cause__, Conflict) else None
+            if found is None:
+                raise
+            answer = found
         reach("P5")
         return answer.give(self.method, self.name)
 
@@ -48,16 +55,26 @@ class Command:
         body fails at what was done before, and the next attempt finds the answer.
         """
         if unit.attempt > 0 or call.undoes is not None:
-            found = await self.inbox.look(call.key)
+            found = await self.known(call)
             if found is not None:
-                found.check(call)
-                return found.final or Answer("failed", type="an effect stands under this key")
+                return found
         answer = DONE
         if call.undoes is None or await self.inbox.undoing(unit, call):
             answer = await self.guarded(unit, call, arguments)
         reach("P2")
         await self.inbox.write(unit, call, answer)
         return answer
+
+    async def known(self, call: Keyed) -> Answer | None:
+        """The stored answer. OutcomeUnknown where it cannot be read: NotRun would deny what may have been done."""
+        try:
+            found = await self.inbox.look(call.key)
+        except NotRun as error:
+            raise OutcomeUnknown(f"{call.name}: what stands under its key cannot be read ({error})") from error
+        if found is None:
+            return None
+        found.check(call)
+        return found.final or Answer("failed", type="an effect stands under this key")
 
     async def guarded(self, unit: Unit, call: Keyed, arguments: msgspec.Struct) -> Answer:
         """Run the body in a savepoint: a fault rolls it back and is an answer like any other."""
