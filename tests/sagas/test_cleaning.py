@@ -5,11 +5,13 @@ from __future__ import annotations
 from operator import methodcaller
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select, update
 
-from craton.data.store import transact
+from craton.data.store import Unit, transact
 from craton.data.tables import tables_of
 from craton.sagas import asking
+from craton.sagas.cleaning import SagaCleaner
 from craton.testing.start import Running, calling, start
 from tests.sagas.conftest import begin, host
 from tests.sagas.parcels import OUTSIDE, Dispatch, Parcels, post
@@ -92,3 +94,64 @@ async def test_a_step_is_undone_although_its_key_is_forgotten_where_it_was_done(
         while await running.operator.sagas():
             await sagas_of(running).adopt()
         assert await running.get(Parcels).all() == (("a", "unpacked"),)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_what_came_since_the_oldest_saga_began_stays_until_that_has_ended(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    OUTSIDE.__init__()  # type: ignore[misc]
+    url = f"{request.getfixturevalue('postgresql')}/arrivals" if database == "postgresql" else None
+    async with start(post, database=url) as running:
+        await bring(running, "x", "before anybody asked")
+        await age(running, "dispatch", 1, arrival="created", awaited="updated")
+        saga = await begin(running, "remind", "a", 24 * 100 * 3600.0)
+        await bring(running, "y", "here")
+        await age(running, "dispatch", 20, saga="created", arrival="created", awaited="updated")
+        await clean(running)
+        assert await arrivals(running) == ["Arrived/y"]
+        assert await sagas_of(running).arrivals.latest("Arrived/x") == ""
+        assert await sagas_of(running).arrivals.latest("Arrived/y") != ""
+        table = tables_of("dispatch").saga
+        ended = update(table).where(table.c.id == saga).values(state="done")
+        await transact(host(running, "dispatch").store, "dispatch", methodcaller("execute", "dispatch", ended))
+        await clean(running)
+        assert await arrivals(running) == []
+        assert await count(running, "awaited") == [0]
+
+
+async def arrivals(running: Running) -> list[str]:
+    """What each of the arrivals that are kept is waited for as."""
+    found = await host(running, "dispatch").store.read("dispatch", select(tables_of("dispatch").arrival.c.awaits))
+    return list(found.scalars())
+
+
+class Interrupted(SagaCleaner):
+    """Between its look and its removal an event arrives again, once."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__(host(running, "dispatch").store, "dispatch", retention=14 * DAY)
+        self.running, self.interrupted = running, False
+
+    async def remove(self, found: list[str], kind: Any, unit: Unit) -> None:
+        if found == ["Arrived/x"] and not self.interrupted:
+            self.interrupted = True
+            await bring(self.running, "x", "here again")
+        await super().remove(found, kind, unit)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_an_event_that_arrives_while_old_ones_of_its_kind_are_removed_is_not_lost(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    url = f"{request.getfixturevalue('postgresql')}/again" if database == "postgresql" else None
+    async with start(post, database=url) as running:
+        await bring(running, "x", "here")
+        await age(running, "dispatch", 20, arrival="created", awaited="updated")
+        cleaner = Interrupted(running)
+        await cleaner.clean()
+        assert cleaner.interrupted
+        assert await arrivals(running) == ["Arrived/x"]
+        assert await sagas_of(running).arrivals.latest("Arrived/x") != ""
+        await cleaner.clean()
+        assert await count(running, "arrival", "awaited") == [1, 1]

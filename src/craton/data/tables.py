@@ -193,6 +193,8 @@ def saga_of(module: str, metadata: MetaData) -> Table:
     Index(f"{module}_saga_awaits", table.c.awaits, sqlite_where=waiting, postgresql_where=waiting)
     ended = table.c.state.in_(("done", "fault", "failed"))
     Index(f"{module}_saga_ended", table.c.updated, sqlite_where=ended, postgresql_where=ended)
+    going = table.c.state.not_in(("done", "fault", "failed"))
+    Index(f"{module}_saga_going", table.c.created, sqlite_where=going, postgresql_where=going)
     return table
 
 
