@@ -47,7 +47,7 @@ class SagaCleaner:
         tables = tables_of(module)
         old = store.moment - bindparam("retention", type_=Float)
         s, arrival, awaited = tables.saga, tables.arrival, tables.awaited
-        ended: Any = [literal_column(f"'{state}'") for state in ENDED]  # written out, so that the small indexes are used
+        ended: Any = [literal_column(f"'{state}'") for state in ENDED]  # written out: so the small indexes are used
         began = select(func.min(s.c.created)).where(s.c.state.not_in(ended)).scalar_subquery()
         there = exists().where(arrival.c.awaits == awaited.c.awaits)
         self.kinds = [
