@@ -6,6 +6,7 @@ Tuned as bench.peers.database is; besides: bodies are validated by pydantic stra
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -71,6 +72,7 @@ async def serve(address: str, url: str, what: str) -> None:
             app, port=int(address.rpartition(":")[2]), http="httptools", access_log=False, log_level="warning",
             lifespan="off", timeout_keep_alive=75,
         )
+        gc.freeze()  # as the other side does
         await uvicorn.Server(config).serve()
 
 
