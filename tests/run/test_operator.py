@@ -11,14 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from craton import Caller, NotAllowed, StillRunning
+from craton import Caller, KeyReused, NotAllowed, StillRunning
 from craton.calls.context import context
 from craton.cli import main
 from craton.run.folder import Folder
-from craton.run.operator import OPERATOR, RETRY_SAGA, SAGAS
+from craton.run.operator import DISCARD_LETTER, OPERATOR, REBUILD, RETRY_LETTER, RETRY_SAGA, SAGAS
+from craton.sagas import asking
 from craton.testing.start import calling, start, user
 from tests.run.running import craton
-from tests.sagas.parcels import Dispatch, post
+from tests.sagas.conftest import begin, status
+from tests.sagas.parcels import OUTSIDE, Dispatch, post
 
 CONTRACT = '''
 from typing import Protocol
@@ -120,6 +122,24 @@ async def test_who_is_no_operator_is_refused(topology: str, caller: Caller) -> N
                 await asked.ask(method.arguments(**arguments))
             with context(caller=OPERATOR):
                 assert not await asked.ask(method.arguments(**arguments))
+
+
+async def test_what_changes_something_is_done_once_under_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    OUTSIDE.__init__()  # type: ignore[misc]
+    monkeypatch.setattr(asking, "BROKEN", 1)
+    OUTSIDE.broken = True
+    async with start(post, topology="microservices", link="wire") as running:  # which repeats whatever has no key
+        saga = await begin(running, "seal", "b", state="parked")
+        assert await running.operator.retry_saga(saga)
+        assert not any(method.kind == "query" for method in (RETRY_SAGA, RETRY_LETTER, DISCARD_LETTER, REBUILD))
+        await status(running, saga, "parked")
+        asked = running.door.remote(f"dispatch.{RETRY_SAGA.name}", RETRY_SAGA)
+        OUTSIDE.broken = False
+        with context(caller=OPERATOR):
+            assert not await asked.ask(RETRY_SAGA.arguments(id="saga-of-nobody"), key="once")
+            with pytest.raises(KeyReused):
+                await asked.ask(RETRY_SAGA.arguments(id=saga), key="once")
+        assert (await status(running, saga)).state == "parked"
 
 
 async def test_operators_see_what_has_not_ended_and_what_each_waits_for() -> None:

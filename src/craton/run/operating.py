@@ -102,7 +102,8 @@ class Operator:
         ask = hosted.ask if hosted else self.process.remote(name, method).ask
         with context(caller=OPERATOR, deadline=asyncio.get_running_loop().time() + TIME, unit=None, run=None):
             try:
-                return await ask(method.arguments(**arguments))
+                key = None if method.kind == "query" else self.process.ids.new("operator")
+                return await ask(method.arguments(**arguments), key=key)
             except CallError as error:
                 self.away[module] = str(error)
                 return AWAY

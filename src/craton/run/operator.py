@@ -9,9 +9,9 @@ import msgspec
 from sqlalchemy import func, select
 
 from craton.calls import codec
-from craton.calls.context import CONTEXT, Caller, context
+from craton.calls.context import CONTEXT, Caller
 from craton.calls.endpoint import Endpoint
-from craton.contract import Method
+from craton.contract import Kind, Method
 from craton.data.tables import tables_of
 from craton.errors import CallError, NotAllowed
 from craton.messages.letters import Letter, LetterPage, Letters
@@ -81,22 +81,22 @@ class ProjectionLine(Value):
     error: str
 
 
-def operation(name: str, result: Any, /, **arguments: Any) -> Method:
-    """What a module answers an operator."""
+def operation(name: str, result: Any, /, *, kind: Kind = "query", **arguments: Any) -> Method:
+    """What a module answers an operator. One that changes something is an effect, so that its key makes it once."""
     fields = list(arguments.items())
-    return Method(f"${name}", "query", msgspec.defstruct(f"Operator_{name}", fields, frozen=True, kw_only=True), result)
+    return Method(f"${name}", kind, msgspec.defstruct(f"Operator_{name}", fields, frozen=True, kw_only=True), result)
 
 
 SAGAS = operation("list-sagas", tuple[SagaLine, ...], state=str)
 SAGA = operation("show-saga", SagaShown | None, id=str)
-RETRY_SAGA = operation("retry-saga", bool, id=str)
+RETRY_SAGA = operation("retry-saga", bool, kind="effect", id=str)
 LETTERS = operation("list-letters", LetterPage, status=str, limit=int)
 LETTER = operation("show-letter", Letter | None, id=str)
-RETRY_LETTER = operation("retry-letter", bool, id=str)
-DISCARD_LETTER = operation("discard-letter", bool, id=str)
+RETRY_LETTER = operation("retry-letter", bool, kind="effect", id=str)
+DISCARD_LETTER = operation("discard-letter", bool, kind="effect", id=str)
 LAG = operation("lag", tuple[LagLine, ...])
 PROJECTIONS = operation("list-projections", tuple[ProjectionLine, ...])
-REBUILD = operation("rebuild-projection", bool, id=str)
+REBUILD = operation("rebuild-projection", bool, kind="effect", id=str)
 
 
 def offered(hosted: Hosted, letters: Letters | None, projections: Sequence[Projected]) -> Iterator[Endpoint]:
@@ -127,11 +127,15 @@ def nothing(answer: Any) -> Callable[..., Awaitable[Any]]:
 def guarded(hosted: Hosted, method: Method, body: Callable[..., Awaitable[Any]]) -> Endpoint:
     """An endpoint that answers the operator alone."""
 
+    async def plain(arguments: Any) -> Any:
+        return await body(**msgspec.structs.asdict(arguments))
+
+    carry_out = hosted.ask(method, plain)
+
     async def ask(arguments: Any, *, key: str | None = None, undoes: str | None = None) -> Any:
         if CONTEXT.get().caller != OPERATOR:
             raise NotAllowed(f"{hosted.module}.{method.name} answers operators alone: use `craton sagas` and its like.")
-        with context(kind="command", key=None, given=None, inner=None, unit=None, run=None):
-            return await body(**msgspec.structs.asdict(arguments))
+        return await carry_out(arguments, key=key, undoes=undoes)
 
     return Endpoint(hosted.module, method, ask)
 
