@@ -14,6 +14,7 @@ from craton import command
 from craton.calls.context import context
 from craton.contract import Method, methods_of
 from craton.data.commands import Body, Command
+from craton.data.effects import Settling
 from craton.data.inbox import Inbox
 from craton.data.migrations import migrate
 from craton.data.store import Conflict, Store, open_store
@@ -50,10 +51,9 @@ def paying(store: Store, then: Body | None = None) -> Command:
             await then(arguments)
         return 1
 
-    async def settle(key: str) -> None:
-        raise AssertionError(key)
-
-    return Command("bank.pay", PAY, pay, store=store, module="bank", inbox=Inbox(store, "bank"), settle=settle)
+    inbox = Inbox(store, "bank")
+    settle = Settling(store, "bank", inbox)
+    return Command("bank.pay", PAY, pay, store=store, module="bank", inbox=inbox, settle=settle)
 
 
 async def ask(command: Command, amount: int = 5) -> Any:
