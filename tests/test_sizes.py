@@ -1,4 +1,4 @@
-"""Functions stay under 40 lines, files under 500, and the core under 10,500 of code."""
+"""Functions stay under 40 lines, files under 500, and the core under 10,600 of code."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def code(file: Path) -> int:
     return len(held)
 
 
-def test_the_core_is_under_10500_lines_of_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_core_is_under_10600_lines_of_code(capsys: pytest.CaptureFixture[str]) -> None:
     core = [file for file in files("src/craton") if file.relative_to(ROOT / "src/craton").parts[0] not in NOT_CORE]
     total = sum(code(file) for file in core)
     with capsys.disabled():
         print(f"\n  core: {total} lines of code, {sum(lines(file) for file in core)} in all, in {len(core)} files")
-    assert total < 10_500
+    assert total < 10_600
