@@ -18,6 +18,7 @@ from craton.sagas.sagas import Sagas, saga_id
 from craton.testing.start import Running, calling, start, user
 from tests.sagas.conftest import Ahead, begin, host, status
 from tests.sagas.parcels import Arrived, Dispatch, Parcels, post
+from tests.until import until
 
 DAY = 86_400.0
 numbers = itertools.count(1)
@@ -43,7 +44,7 @@ async def test_a_saga_that_sleeps_long_is_in_nobodys_memory_and_goes_on_when_it_
     office: Running, clock: Ahead
 ) -> None:
     saga = await begin(office, "remind", "a", 14 * DAY)
-    assert sagas_of(office).ongoing == {}
+    await until(lambda: sagas_of(office).ongoing == {})
     assert await office.get(Dispatch).notes() == (("a", "waiting"),)
     clock.by = timedelta(days=13)
     await sagas_of(office).adopt()
@@ -119,7 +120,7 @@ async def test_a_timer_that_fires_twice_wakes_a_saga_once(postgresql: str, clock
 
 async def test_a_saga_gets_the_event_that_comes_while_it_waits(office: Running) -> None:
     saga = await begin(office, "follow", "a", 24)
-    assert sagas_of(office).ongoing == {}
+    await until(lambda: sagas_of(office).ongoing == {})
     await bring(office, "b", "elsewhere")
     await bring(office, "a", "here")
     await bring(office, "a", "there")
