@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from craton.calls.context import CONTEXT, Context, context
@@ -135,7 +136,7 @@ tries = itertools.count(1)
 
 @mutant("an effect has a fresh key on each try", Effect, "outside")
 async def fresh_key(self: Effect, call: Keyed, arguments: Any, deadline: float) -> Answer:
-    return await effect_outside(self, replace(call, key=f"{call.key}#{next(tries)}"), arguments, deadline)
+    return await effect_outside(self, msgspec.structs.replace(call, key=f"{call.key}#{next(tries)}"), arguments, deadline)
 
 
 @mutant("a step is asked before its intent is durable", Run, "flush")
