@@ -136,7 +136,8 @@ tries = itertools.count(1)
 
 @mutant("an effect has a fresh key on each try", Effect, "outside")
 async def fresh_key(self: Effect, call: Keyed, arguments: Any, deadline: float) -> Answer:
-    return await effect_outside(self, msgspec.structs.replace(call, key=f"{call.key}#{next(tries)}"), arguments, deadline)
+    fresh = msgspec.structs.replace(call, key=f"{call.key}#{next(tries)}")
+    return await effect_outside(self, fresh, arguments, deadline)
 
 
 @mutant("a step is asked before its intent is durable", Run, "flush")
