@@ -270,6 +270,16 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         await migrate(f"sqlite:///{tmp_path}/test.db", MODULES)
 
 
+async def test_a_file_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path}/test.db", tmp_path / "test.db"
+    await migrate(url, MODULES[:1])
+    with file.open("r+b") as header:  # its format's version for writers: a newer one, so that it may be read alone
+        header.seek(18)
+        header.write(b"\x03")
+    with pytest.raises(SettingsError, match=r"test\.db: the file may not be written: mend its permissions"):
+        await migrate(url, MODULES)
+
+
 async def test_a_damaged_file_is_told(bank: Bank, store: SQLiteStore) -> None:
     await bank.run(lambda unit: bank.db.execute(insert(account), [dict(id=n, balance=n) for n in range(5, 20_000)]))
     store.writer.connection.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -119,7 +119,8 @@ def locate(error: Exception) -> tuple[str, str]:
     missing = re.fullmatch(r"Object missing required field `(.+)`", why)
     if missing:
         return ".".join(filter(None, [path, missing[1]])), "is required"
-    return path, why.replace("`", "")[:1].lower() + why.replace("`", "")[1:]
+    why = why.replace("`", "")
+    return path, why if why[:2].isupper() else why[:1].lower() + why[1:]  # "JSON is malformed" stays as it is
 
 
 def encode_fault(fault: Fault) -> tuple[str, bytes]:

@@ -103,9 +103,11 @@ class Sagas:
         """The run's answer; None where another process, or nobody, will give it."""
         try:
             return await run.go()
-        except (LeaseLost, Answered, Parked, PutDown) as why:
+        except (LeaseLost, Answered) as why:
             log.info("saga %s: %s", run.record.id, type(why).__name__)
-            return None
+        except (Parked, PutDown):  # who parks says so; to wait is nothing to speak of
+            pass
+        return None
 
     def ended(self, id: str, task: asyncio.Task[Answer | None]) -> None:
         """Forget a run. Its error went to those who waited; a stored saga is picked up again."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from craton.data.stores.sqlite import FileLock, file_of, use_wal
@@ -54,13 +55,17 @@ class SQLiteSchema:
     def run(self, module: str, work: Callable[[Connection], R]) -> R:
         """Run `work` in one transaction."""
         with self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if self.writing else "BEGIN")
             try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if self.writing else "BEGIN")
                 result = work(connection)
                 self.check_keys(connection, module)
                 connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+            except BaseException as error:
+                if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # it is open
+                    connection.exec_driver_sql("ROLLBACK")
+                why = unavailable(error.orig, self.path) if isinstance(error, DBAPIError) else None
+                if why is not None:
+                    raise SettingsError(str(why)) from error
                 raise
             return result
 
