@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from operator import methodcaller
 from typing import Any
 
@@ -75,6 +76,7 @@ async def test_a_saga_that_took_longer_than_two_weeks_keeps_its_answer_from_its_
         await bring(running, "a", "here")
         while sagas_of(running).ongoing or (await running.operator.sagas()):
             await sagas_of(running).adopt()
+            await asyncio.sleep(0)  # reads of SQLite never wait: let what runs go on
         await clean(running)
         assert await count(running, "saga", "inbox") == [1, 1]
         shown = await running.operator.saga(saga)
@@ -93,6 +95,7 @@ async def test_a_step_is_undone_although_its_key_is_forgotten_where_it_was_done(
         assert await running.operator.retry_saga(saga)
         while await running.operator.sagas():
             await sagas_of(running).adopt()
+            await asyncio.sleep(0)
         assert await running.get(Parcels).all() == (("a", "unpacked"),)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Coroutine, Sequence
 from typing import Any
 
@@ -13,11 +12,10 @@ from craton.data.store import Store
 from craton.failpoints import reach, reach_soon
 from craton.messages.lane import MOST, Lane
 from craton.messages.outbox import BATCH, HOLD, Outbox, Row
-from craton.messages.told import Told
+from craton.messages.told import Told, log
 from craton.messages.transport import Message, Transport, Verdict
 from craton.values import Value
 
-log = logging.getLogger("craton.messages")
 POLL = 1.0
 """Seconds between two looks for what other processes have left behind."""
 SIZE = 1 << 20

@@ -21,10 +21,8 @@ from sqlalchemy import (
 
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
+from craton.messages.cleaning import PIECE
 from craton.sagas.journal import ENDED
-
-PIECE = 500
-"""Rows that are removed at once."""
 
 
 class Kind(NamedTuple):
