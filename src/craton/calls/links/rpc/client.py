@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import os
 from collections.abc import Callable
 
 import msgspec
 
 from craton.calls.link import Reply, Request
 from craton.calls.links.rpc.connection import Connection
-from craton.calls.links.rpc.frames import (
-    VERSION,
-    Challenge,
-    Frame,
-    FrameError,
-    Hello,
-    Kind,
-    client_proof,
-    encode,
-    read,
-    server_proof,
-    unlike,
-)
+from craton.calls.links.rpc.frames import Frame, FrameError, Kind, encode, read
+from craton.calls.links.rpc.handshake import ClientGreeting, Refused
 from craton.errors import NotRun, OutcomeUnknown
 
 
@@ -42,11 +29,10 @@ class ClientConnection(Connection):
         farewell: Callable[[str], object],
     ) -> None:
         super().__init__(name=name, limit=limit)
-        self.secret, self.service, self.needs, self.farewell = secret, service, needs, farewell
+        self.greeting, self.farewell = ClientGreeting(secret=secret, service=service, needs=needs), farewell
         self.welcomed: asyncio.Future[None] = self.loop.create_future()
         self.calls: dict[int, asyncio.Future[Reply]] = {}
         self.last = 0
-        self.expected = b""  # the server's proof, once it has been challenged
         self.leaving = False
         self.room = asyncio.Event()
         self.room.set()
@@ -120,27 +106,17 @@ class ClientConnection(Connection):
 
     def meet(self, found: Frame) -> None:
         """Show who this is, and check that the other side has the secret, too."""
-        if found.kind is Kind.CHALLENGE:
-            self.say_hello(read(found.body, Challenge))
-        elif found.kind is Kind.REFUSED:
-            self.fail(f"it refused this service: {read(found.body, str)}")
-        elif found.kind is not Kind.WELCOME or not self.expected or not hmac.compare_digest(found.body, self.expected):
-            self.fail("it could not show that it has this CRATON_SECRET")
-        else:
-            self.greet()
-            if not self.welcomed.done():
-                self.welcomed.set_result(None)
-
-    def say_hello(self, challenge: Challenge) -> None:
-        """Answer the server's challenge with one of our own."""
-        if why := unlike(challenge.version):
-            self.fail(why)
+        try:
+            hello = self.greeting.hear(found)
+        except Refused as refused:
+            self.fail(str(refused))
             return
-        nonce, needs = os.urandom(16), tuple(sorted(self.needs))
-        hello = Hello(VERSION, self.service, needs, nonce, b"")
-        self.expected = server_proof(self.secret, challenge, hello)
-        proof = client_proof(self.secret, challenge, hello)
-        self.write(Kind.HELLO, 0, encode(msgspec.structs.replace(hello, proof=proof)))
+        if hello is not None:
+            self.write(Kind.HELLO, 0, hello)
+            return
+        self.greet()
+        if not self.welcomed.done():
+            self.welcomed.set_result(None)
 
     def fail(self, why: str) -> None:
         """End the connection at once; before it was welcomed, who waits for that says why."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 from contextlib import suppress
 from types import TracebackType
@@ -12,20 +11,8 @@ from craton.calls.assertion import derive
 from craton.calls.link import Handler, Reply, Request
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.connection import Connection, log
-from craton.calls.links.rpc.frames import (
-    FRAME_LIMIT,
-    VERSION,
-    Challenge,
-    Frame,
-    FrameError,
-    Hello,
-    Kind,
-    client_proof,
-    encode,
-    read,
-    server_proof,
-    unlike,
-)
+from craton.calls.links.rpc.frames import FRAME_LIMIT, Frame, FrameError, Kind, encode, read
+from craton.calls.links.rpc.handshake import Refused, ServerGreeting
 from craton.calls.receiver import as_call_error, reply_error
 from craton.errors import Failed, NotAllowed, OutcomeUnknown, SettingsError
 
@@ -109,13 +96,13 @@ class ServerConnection(Connection):
         self.server = server
         self.needs: frozenset[str] = frozenset()
         self.calls: dict[int, asyncio.Task[Reply]] = {}
-        self.challenge = Challenge(VERSION, server.service, os.urandom(16))
+        self.greeting = ServerGreeting(secret=server.secret, service=server.service)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer came: it must say who it is, and show that it has the secret."""
         super().connection_made(transport)
         self.server.connections.add(self)
-        self.write(Kind.CHALLENGE, 0, encode(self.challenge))
+        self.write(Kind.CHALLENGE, 0, encode(self.greeting.challenge))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for the answers any more."""
@@ -151,24 +138,20 @@ class ServerConnection(Connection):
 
     def welcome(self, found: Frame) -> None:
         """Let in who speaks the same protocol and has the secret."""
-        if found.kind is not Kind.HELLO:
-            raise FrameError(f"its first frame was {found.kind.name}, not HELLO")
-        hello = read(found.body, Hello)
-        self.name = hello.service or "a client"
-        if why := unlike(hello.version):
-            self.refuse(why)
-        elif not hmac.compare_digest(hello.proof, client_proof(self.server.secret, self.challenge, hello)):
-            self.refuse("its CRATON_SECRET is another one")
-        else:
-            self.greet()
-            self.needs = frozenset(hello.needs)
-            self.write(Kind.WELCOME, 0, server_proof(self.server.secret, self.challenge, hello))
-            if self.server.leaving:
-                self.write(Kind.GOODBYE)
+        try:
+            hello, proof = self.greeting.hear(found)
+        except Refused as refused:
+            self.refuse(str(refused), refused.service)
+            return
+        self.greet()
+        self.name, self.needs = hello.service or "a client", frozenset(hello.needs)
+        self.write(Kind.WELCOME, 0, proof)
+        if self.server.leaving:
+            self.write(Kind.GOODBYE)
 
-    def refuse(self, why: str) -> None:
+    def refuse(self, why: str, service: str) -> None:
         """Say why the peer may not come in, and close."""
-        log.warning("rpc: %s refused: %s", self.name, why)
+        log.warning("rpc: %s refused: %s", service or "a client", why)
         self.hurry.cancel()
         self.write(Kind.REFUSED, 0, encode(why))
         self.transport.close()
