@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Literal, Protocol
 
 import msgspec
@@ -41,10 +41,18 @@ class Link(Protocol):
         """Ask. Raises NotRun where the request did not leave, OutcomeUnknown where it left and no answer came."""
         ...
 
+    def stream(self, request: Request) -> Replies:
+        """Ask a query that streams, at the first step. Raises as `send` does; closing it stops the other side."""
+        ...
+
     async def close(self) -> None:
         """Release what it holds."""
         ...
 
 
-Handler = Callable[[Request], Awaitable[Reply]]
-"""What answers requests on the receiving side; it never raises but for cancellation."""
+Replies = AsyncGenerator[Reply, None]
+"""The answer of a query that streams: an "ok" for each item, made as they are taken; then it ends. It may end with one of
+another status: then the stream broke off there. Whoever does not read it to its end closes it."""
+Handler = Callable[[Request], Awaitable[Reply | Replies]]
+"""What answers requests on the receiving side; it never raises but for cancellation. Each step of a stream runs in the
+context of its call, within its deadline, whichever task takes it."""
