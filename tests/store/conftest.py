@@ -40,7 +40,7 @@ async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
         database = f"{request.getfixturevalue('postgresql')}/store_{secrets.token_hex(4)}"
     with quick_folder() as folder, simulated(folder / "provider") as provider:
         async with open_shop(structure, provider=provider.url, data=folder, database=database) as shop:
-            await shop.bank.control(duplicate=0.2, reorder=0.2, withhold=3.0)
+            await shop.bank.control(duplicate=0.2, reorder=0.2, withhold=3.0, backoff=2.0)
             yield shop
             await shop.bank.control(reorder=0.0, duplicate=0.0)
             await shop.check(webhooks=True)

@@ -13,8 +13,8 @@ from apps.store.provider.cards import Operation, Trouble
 class Plan:
     """How often each trouble befalls a request (0 to 1), and how long it lasts (in seconds).
 
-    `duplicate`, `reorder`: how often a webhook is sent twice, or late. `next`: what will befall the next requests of
-    these operations, whatever the rates say.
+    `duplicate`, `reorder`: how often a webhook is sent twice, or late; `backoff`: the longest pause before one is tried
+    again. `next`: what will befall the next requests of these operations, whatever the rates say.
     """
 
     seed: int = 0
@@ -23,6 +23,7 @@ class Plan:
     reorder: float = 0.0
     withhold: float = 30.0
     delay: float = 0.5
+    backoff: float = 60.0
     next: list[tuple[Operation, Trouble]] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
@@ -35,14 +36,14 @@ class Plan:
                 self.rates = {trouble_of(trouble): float(rate) for trouble, rate in value.items()}
             elif name == "next":
                 self.next = [(operation, trouble_of(trouble)) for operation, trouble in value]
-            elif name in ("duplicate", "reorder", "withhold", "delay"):
+            elif name in ("duplicate", "reorder", "withhold", "delay", "backoff"):
                 setattr(self, name, float(value))
             else:
                 raise ValueError(f"there is no {name}: there are {', '.join(self.shown())}")
 
     def shown(self) -> dict[str, Any]:
         """The plan, as it is answered."""
-        names = ("seed", "rates", "duplicate", "reorder", "withhold", "delay", "next")
+        names = ("seed", "rates", "duplicate", "reorder", "withhold", "delay", "backoff", "next")
         return {name: getattr(self, name) for name in names}
 
     def draw(self, operation: Operation) -> Trouble | None:

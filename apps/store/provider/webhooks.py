@@ -19,7 +19,6 @@ from apps.store.provider.troubles import Plan
 
 PAUSE = 0.1
 """Seconds between looks at what is to be sent."""
-LONGEST_PAUSE = 60.0
 
 
 def signed(payload: str, secret: str, at: int) -> str:
@@ -52,7 +51,7 @@ class Sender:
             if self.plan.chance.random() < self.plan.duplicate:
                 return self.books.postpone(seq, due=time.time() + self.plan.chance.uniform(0.0, 1.0))
             return self.books.delivered(seq)
-        return self.books.postpone(seq, due=time.time() + min(LONGEST_PAUSE, 0.5 * 2.0**attempts))
+        return self.books.postpone(seq, due=time.time() + min(self.plan.backoff, 0.5 * 2.0**attempts))
 
     async def send(self, client: httpx.AsyncClient, event: Thing, endpoint: Thing) -> bool:
         """Send one event; whether it was taken."""

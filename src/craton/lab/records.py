@@ -80,7 +80,8 @@ class Records:
 
 
 GOING_ON = {
-    "saga": "state IN ('running', 'undoing')", "inbox": "status = 'running'", "outbox": "status = 'stored'",
+    "saga": "state IN ('running', 'undoing')", "outbox": "status = 'stored'",
+    "inbox": "status = 'running' AND key NOT LIKE 'operator-%'",  # an operator who goes away asks no more
     "letter": "status IN ('retrying', 'waiting')",
 }
 """By the framework's table: the rows that are not at their end."""

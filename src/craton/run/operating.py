@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
+
 from craton.calls.context import context
+from craton.calls.stub import Remote
 from craton.contract import Method
-from craton.errors import CallError, NotRun
+from craton.errors import CallError, NotRun, OutcomeUnknown
 from craton.messages.letters import MANY, Letter
 from craton.run.operator import (
     DISCARD_LETTER,
@@ -85,25 +88,38 @@ class Operator:
 
     async def rebuild(self, id: str) -> bool:
         """Begin to build a read model, such as "orders.book", anew while it is used. False where that cannot be."""
-        return any(await self.ask_all(REBUILD, id=id))
+        module = id.partition(".")[0]
+        return module in self.modules and any(await self.ask_all(REBUILD, only=module, id=id))
 
-    async def ask_all(self, method: Method, **arguments: Any) -> list[Any]:
-        """The answers of all modules that answer; NotRun where none does."""
+    async def ask_all(self, method: Method, *, only: str | None = None, **arguments: Any) -> list[Any]:
+        """The answers of all modules that answer, or of one; NotRun where none does."""
         self.away.clear()
-        answers = await asyncio.gather(*(self.ask(module, method, arguments) for module in self.modules))
-        if len(self.away) == len(self.modules):
+        asked = self.modules if only is None else [only]
+        answers = await asyncio.gather(*(self.ask(module, method, arguments) for module in asked))
+        if len(self.away) == len(asked):
             raise NotRun(f"no service answers: {next(iter(self.away.values()))}")
         return [answer for answer in answers if answer is not AWAY]
 
     async def ask(self, module: str, method: Method, arguments: dict[str, Any]) -> Any:
         """One module's answer; AWAY where it does not answer."""
-        name = f"{module}.{method.name}"
+        name, asked = f"{module}.{method.name}", method.arguments(**arguments)
         hosted = self.process.endpoints.get(name)
-        ask = hosted.ask if hosted else self.process.remote(name, method).ask
         with context(caller=OPERATOR, deadline=asyncio.get_running_loop().time() + TIME, unit=None, run=None):
             try:
-                key = None if method.kind == "query" else self.process.ids.new("operator")
-                return await ask(method.arguments(**arguments), key=key)
+                if hosted:
+                    return await hosted.ask(asked, key=self.key(method))
+                return await self.send(self.process.remote(name, method), asked, key=self.key(method))
             except CallError as error:
                 self.away[module] = str(error)
                 return AWAY
+
+    def key(self, method: Method) -> str | None:
+        """A new key for what changes something."""
+        return None if method.kind == "query" else self.process.ids.new("operator")
+
+    async def send(self, remote: Remote, asked: msgspec.Struct, *, key: str | None) -> Any:
+        """Ask once; but where it is unknown what came of a change, ask until that is known."""
+        try:
+            return await remote.ask(asked, key=key)
+        except OutcomeUnknown:
+            return await remote.insist(asked, key=key)
