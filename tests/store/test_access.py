@@ -87,7 +87,7 @@ async def test_anothers_order_is_not_found_over_http(shop: Shop) -> None:
         ]
         assert [answer.status_code for answer in answers] == [404] * 5
         assert (await http.get("/orders")).json()["items"] == []
-        assert (await http.get("/cart")).json()["lines"] == []
+        assert (await http.get("/carts/mine")).json()["lines"] == []
     async with shop.browser(ann) as http:
         assert (await http.get(f"/orders/{order.id}")).json()["status"] == "paid"
     await shop.check()

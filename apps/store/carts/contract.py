@@ -125,7 +125,7 @@ class CartCheckedOut(Event, key="cart"):
 class Carts(Protocol):
     """One live cart for each customer, guests included. A caller sees and changes no cart but their own."""
 
-    @query(get="/cart")
+    @query(get="/carts/mine")
     async def mine(self) -> Cart:
         """The caller's cart."""
         ...
