@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from craton.calls.assertion import Signer, derive
+from craton.calls.assertion import KEPT, LIFETIME, Signer, derive
 from craton.calls.context import NOBODY, Caller
 from craton.errors import NotAuthenticated, SettingsError
 
@@ -46,3 +46,21 @@ def test_keys_for_different_purposes_differ_and_a_short_secret_is_refused() -> N
     assert derive(SECRET, "assertion") != derive(SECRET, "token")
     with pytest.raises(SettingsError, match="CRATON_SECRET has 5 characters"):
         Signer(b"short")
+
+
+def test_a_signature_is_used_again_while_it_can_be_believed_for_long_enough() -> None:
+    signer = Signer(SECRET)
+    first = signer.assertion(ANN, now=1000.0)
+    assert signer.assertion(ANN, now=1000.0 + LIFETIME / 2 - 1) is first
+    assert signer.verify(signer.assertion(ANN, now=1000.0 + LIFETIME), now=1000.0 + 1.4 * LIFETIME) == ANN
+
+
+def test_a_verified_assertion_is_believed_no_longer_than_it_says_and_what_is_remembered_is_bounded() -> None:
+    signer, data = Signer(SECRET), SIGNER.sign(ANN, now=1000.0)
+    assert signer.verify(data, now=1001.0) == signer.verify(data, now=1002.0) == ANN
+    with pytest.raises(NotAuthenticated, match="expired"):
+        signer.verify(data, now=1000.0 + LIFETIME)
+    for n in range(KEPT + 100):
+        signer.verify(signer.assertion(Caller(f"user:{n}"), now=1000.0), now=1001.0)
+    assert len(signer._signed) == len(signer._verified) == KEPT
+    assert signer.verify(data, now=1003.0) == ANN  # forgotten, and read again
