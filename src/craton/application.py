@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from craton.checking import (
     check_claims,
@@ -17,7 +18,7 @@ from craton.checking import (
 )
 from craton.contract import Method, methods_of
 from craton.errors import DeclarationError
-from craton.implementation import check_cycles, check_implementation, check_needs, needs_of
+from craton.implementation import check_cycles, check_implementation, check_needs, check_site, needs_of
 from craton.module import Module, load
 from craton.routes import check_routes
 from craton.values import Event
@@ -39,7 +40,8 @@ class Application:
         check_name(name, "application")
         check_modules(name, self.modules)
         for module in self.modules:
-            check_contract(module.contract)
+            if not module.asgi:
+                check_contract(module.contract)
             check_settings(module)
         check_event_names(self.modules)
         check_routes(self.modules)
@@ -58,6 +60,10 @@ class Application:
             if module.contract is contract:
                 return module
         raise DeclarationError(f"no module of {self.name} provides {contract.__name__}: add one to the Application.")
+
+    def kept(self, names: Iterable[str]) -> list[Module]:
+        """Those of these modules that keep data: all but ASGI applications."""
+        return [module for module in map(self.module, names) if not module.asgi]
 
     def methods(self) -> Iterator[tuple[Module, Method]]:
         """Every method of every contract."""
@@ -95,13 +101,14 @@ def find_application(name: str) -> Application:
     return next(iter(found.values()))
 
 
-def implementations(application: Application, names: Iterable[str]) -> dict[str, type]:
-    """The implementations of these modules by name, loaded and checked against contracts, needs and each other."""
+def implementations(application: Application, names: Iterable[str]) -> dict[str, Any]:
+    """The implementations of these modules by name, and what makes their ASGI applications, loaded and checked against
+    contracts, needs and each other."""
     modules = [application.module(name) for name in names]
     providers = {module.contract: module.name for module in application.modules}
-    found = {module.name: load(module.implementation, what=f"module {module.name}") for module in modules}
+    found = {module.name: load(module.code, what=f"module {module.name}") for module in modules}
     for module in modules:
-        check_implementation(module, found[module.name])
+        (check_site if module.asgi else check_implementation)(module, found[module.name])
         check_needs(module, found[module.name], providers=providers)
     asked = {name: needs_of(implementation).values() for name, implementation in found.items()}
     check_cycles({name: tuple(providers[kind] for kind in kinds if kind in providers) for name, kinds in asked.items()})

@@ -14,7 +14,7 @@ import msgspec
 from craton.contract import Method, marks_of, methods_of
 from craton.crossing import UNIONS, check_crossing, check_no_secret, fields_of, is_textual, shown
 from craton.errors import DeclarationError
-from craton.module import Module
+from craton.module import Module, Pages
 from craton.routes import check_route
 from craton.settings import Settings
 from craton.values import Event, Fault, Secret, body_of
@@ -50,9 +50,28 @@ def check_modules(application: str, modules: Sequence[Module]) -> None:
                     f"modules {module.name} and {other.name}: tables and settings named {other.name}_... could be of "
                     f"either: rename one, so that neither begins with the other and an underscore."
                 )
-    check_claims((f"contract {m.contract.__name__}", m.name) for m in modules)
+    for module in modules:
+        check_form(module)
+    check_claims((f"contract {m.contract.__name__}", m.name) for m in modules if not m.asgi)
+    check_claims((f"path {m.path}", m.name) for m in modules if m.asgi)
     check_claims((f"tables {m.tables}", m.name) for m in modules if m.tables)
     check_claims((f"migrations {m.migrations}", m.name) for m in modules if m.migrations)
+
+
+def check_form(module: Module) -> None:
+    """Refuse a module that is neither a contract with its implementation nor an ASGI application, or both."""
+    where = f"module {module.name}"
+    if not module.asgi:
+        if module.contract is Pages or not module.implementation:
+            raise DeclarationError(f"{where} has no contract and implementation: give it both, or asgi=.")
+        if module.path != "/":
+            raise DeclarationError(f"{where}: path= is where asgi= is served: a contract's methods have routes.")
+    elif module.contract is not Pages or module.implementation:
+        raise DeclarationError(f"{where} has a contract and asgi=: make two modules of it, the second one asking "
+                               "for the contract of the first.")
+    elif module.tables or module.migrations:
+        raise DeclarationError(f"{where}: the tables of an ASGI application are its own affair; Craton's belong to "
+                               "a contract: make a module of it, and ask for that.")
 
 
 def check_claims(claims: Iterable[tuple[str, str]]) -> None:

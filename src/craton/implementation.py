@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Generic, Union, get_args, get_origin
 
@@ -22,11 +22,20 @@ PROVIDED = frozenset({
     "random.Random",
 })
 """What every implementation may ask for; by name, since these come from layers that build on this one."""
+OUTSIDE = PROVIDED - {
+    "craton.data.database.Database", "craton.messages.events.Events", "craton.messages.streams.Streams",
+    "craton.sagas.saga.Saga",
+}
+"""What an ASGI application may ask for besides contracts and settings: what needs no transaction of its own."""
 PAGES = "return a tuple, page by page"
 """What to do while a stream works only within its own module."""
 
 
-def needs_of(implementation: type) -> dict[str, type]:
+Factory = Callable[..., Any]
+"""What is made of its needs: an implementation's class, or what makes an ASGI application."""
+
+
+def needs_of(implementation: Factory) -> dict[str, type]:
     """What an implementation asks for: the parameters of its `__init__`, by annotation; an optional one without its
     None."""
     return {name: needed(hint)[0] for name, hint in hints_of_needs(implementation).items()}
@@ -39,15 +48,22 @@ def needed(hint: Any) -> tuple[Any, bool]:
     return (others[0], True) if len(others) == 1 and len(kinds) == 2 else (hint, False)
 
 
-def hints_of_needs(implementation: type) -> dict[str, Any]:
-    """The annotations of the parameters of `__init__`."""
+def hints_of_needs(implementation: Factory) -> dict[str, Any]:
+    """The annotations of the parameters of `__init__`, or of a function; an ASGI application itself has none."""
+    if inspect.isfunction(implementation):
+        return hints_of_parameters(implementation, implementation.__name__, skip=0)
+    if not isinstance(implementation, type):
+        return {}
     made = object.__init__  # which typing gives a protocol's subclass without an `__init__` when it is first made
     makers = [c for c in implementation.__mro__ if vars(c).get("__init__", made) is not made and not is_protocol(c)]
     if not makers:
         return {}
-    function: Any = vars(makers[0])["__init__"]
-    where = f"{implementation.__name__}.__init__"
-    hints, parameters = hints_of(function, where), list(inspect.signature(function).parameters.values())[1:]
+    return hints_of_parameters(vars(makers[0])["__init__"], f"{implementation.__name__}.__init__", skip=1)
+
+
+def hints_of_parameters(function: Any, where: str, *, skip: int) -> dict[str, Any]:
+    """The annotations of a function's parameters, but for the first ones."""
+    hints, parameters = hints_of(function, where), list(inspect.signature(function).parameters.values())[skip:]
     for p in parameters:
         if p.name not in hints or p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
             raise DeclarationError(
@@ -87,6 +103,28 @@ def check_implementation(module: Module, implementation: type) -> None:
             check_waits(implementation, method)
     for event in events_in(inspect.getmodule(implementation)):
         check_event(event)
+
+
+def check_site(module: Module, factory: Any) -> None:
+    """Refuse what neither is an ASGI application nor makes one."""
+    where = f"module {module.name}: {module.asgi}"
+    if inspect.iscoroutinefunction(factory):
+        raise DeclarationError(
+            f"{where} is async: name a plain function, which takes its needs and returns the application."
+        )
+    if not callable(factory):
+        raise DeclarationError(f"{where} is no ASGI application: name one, or a function that makes one of its needs.")
+    for name, kind in needs_of(factory).items():
+        if place_of(kind) in PROVIDED and place_of(kind) not in OUTSIDE:
+            raise DeclarationError(
+                f"{where}: {name} asks for {kind.__name__}, but pages run in no transaction: "
+                "write a command or a saga in a module with a contract, and ask for that."
+            )
+
+
+def place_of(kind: Any) -> str:
+    """Where a type stands, as PROVIDED names it."""
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
 
 
 def check_promise(implementation: type, contract: type, method: Method) -> None:
@@ -168,10 +206,11 @@ def check_waits(implementation: type, method: Method) -> None:
         )
 
 
-def check_needs(module: Module, implementation: type, *, providers: Mapping[type, str]) -> None:
+def check_needs(module: Module, implementation: Factory, *, providers: Mapping[type, str]) -> None:
     """Refuse a need that nobody provides. `providers` are the names of modules, by contract."""
     for parameter, hint in hints_of_needs(implementation).items():
-        where, (kind, optional) = f"{implementation.__name__}.__init__: {parameter}", needed(hint)
+        made = "" if inspect.isfunction(implementation) else ".__init__"
+        where, (kind, optional) = f"{implementation.__name__}{made}: {parameter}", needed(hint)
         if kind is module.contract:
             raise DeclarationError(f"{where} asks for its own contract {shown(kind)}: call self instead.")
         if kind in providers:
@@ -180,7 +219,7 @@ def check_needs(module: Module, implementation: type, *, providers: Mapping[type
             continue  # None where no module provides it
         if optional:
             raise DeclarationError(f"{where} may be None, but only contracts can be missing: drop `| None`.")
-        if kind in providers or f"{kind.__module__}.{getattr(kind, '__qualname__', '')}" in PROVIDED:
+        if kind in providers or place_of(kind) in PROVIDED:
             continue
         if is_contract(kind):
             raise DeclarationError(

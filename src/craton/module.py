@@ -4,28 +4,41 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from craton.errors import DeclarationError
 from craton.settings import Settings
 
 
+class Pages(Protocol):
+    """What a module with `asgi` promises others: nothing that they could call."""
+
+
 @dataclass(frozen=True)
 class Module:
-    """A contract, the import path of its implementation, its tables, settings and owner.
+    """A contract, the import path of its implementation, its tables, settings and owner; or an ASGI application.
 
     `implementation` ("package.file:Class"), `tables` ("package.file:metadata", a SQLAlchemy MetaData) and `migrations`
-    ("package.folder") are import paths: a service loads only those of the modules it hosts.
+    ("package.folder") are import paths: a service loads only those of the modules it hosts. So is `asgi`, in place of
+    contract and implementation: "package.file:app", an ASGI application, or a function or class that makes one of its
+    needs; it is served under `path`, where no route of a contract stands.
     """
 
     name: str
-    contract: type
-    implementation: str
+    contract: type = Pages
+    implementation: str = ""
     _: KW_ONLY
+    asgi: str | None = None
+    path: str = "/"
     owner: str = ""
     tables: str | None = None
     migrations: str | None = None
     settings: type[Settings] | None = None
+
+    @property
+    def code(self) -> str:
+        """The import path of what is made of the module's needs."""
+        return self.asgi or self.implementation
 
 
 def load(path: str, *, what: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -14,19 +14,37 @@ from craton.errors import DeclarationError
 from craton.module import Module
 
 PATH = re.compile(r"/|(/([A-Za-z0-9._~-]+|\{[A-Za-z_]\w*\}))+")
+OWN = ("/health/live", "/health/ready", "/openapi.json", "/sagas/{module}/{id}")
+"""The paths that the edge keeps for itself."""
 ELSE = "use a plain type, or post= with the parameter in its body"
 
 
-def check_routes(modules: Iterable[Module]) -> None:
+def check_routes(modules: Sequence[Module]) -> None:
     """Refuse two methods at one address; `/items/{id}` and `/items/{sku}` are one."""
     taken: dict[tuple[str, str], str] = {}
     for module in modules:
+        if module.asgi:
+            check_path(module, modules)
         for method in methods_of(module.contract).values():
             if route := method.route:
                 here = f"{route.verb} {route.path} of {module.name}.{method.name}"
                 other = taken.setdefault((route.verb, re.sub(r"\{\w+\}", "{}", route.path)), here)
                 if other is not here:
                     raise DeclarationError(f"{here} and {other} are the same route: give one of them another path.")
+
+
+def check_path(site: Module, modules: Sequence[Module]) -> None:
+    """Refuse a path under which the routes of contracts, or the edge's own, would hide pages of a site."""
+    where = f"module {site.name}: path {site.path!r}"
+    if not PATH.fullmatch(site.path) or "{" in site.path:
+        raise DeclarationError(f"{where} is malformed: write it like '/' or '/admin'.")
+    if site.path == "/":
+        return
+    methods = ((of, method) for of in modules for method in methods_of(of.contract).values())
+    found = {m.route.path: f"{of.name}.{m.name}" for of, m in methods if m.route}
+    for path, owner in (dict.fromkeys(OWN, "the edge itself") | found).items():
+        if f"{path}/".startswith(f"{site.path}/"):
+            raise DeclarationError(f"{where} would be hidden by {path} of {owner}: choose another path.")
 
 
 def check_route(method: Method, route: Route, where: str) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 
-from craton.calls.context import CONTEXT, Caller, context
-from craton.errors import OutcomeUnknown
+from craton.calls.context import CONTEXT, NOBODY, Caller, context, scoped
+from craton.errors import Misuse, OutcomeUnknown
 
 
 class Call:
-    """The call in progress: ask for it in `__init__`. Outside a call it knows a caller without name or roles."""
+    """The call in progress: ask for it in `__init__`. Outside a call it knows a caller without name or roles.
+
+    `verify` gives the caller whose token it is.
+    """
+
+    def __init__(self, verify: Callable[[str], Caller] | None = None) -> None:
+        self._verify = verify
 
     @property
     def caller(self) -> Caller:
@@ -28,6 +35,20 @@ class Call:
         """Seconds until the deadline; None without one."""
         return CONTEXT.get().left()
 
+    def acting(self, token: str | None) -> AbstractContextManager[object]:
+        """In pages: what is asked in a `with` block is asked by whom the token names, such as one from a cookie; by
+        nobody where there is none. NotAuthenticated where it is not valid (any more)."""
+        outside("acting(token)")
+        if self._verify is None:
+            raise Misuse("Call() alone verifies no tokens: in a test, give it Call(verify=tokens.verify).")
+        return context(caller=self._verify(token) if token else NOBODY)
+
+    def keyed(self, key: str) -> AbstractContextManager[object]:
+        """In pages: what is asked in a `with` block happens once for this key (of the caller's own), however often the
+        form that holds it is sent. Without it, each call happens anew."""
+        outside("keyed(key)")
+        return context(key=scoped(key, CONTEXT.get().caller), inner=Counter())
+
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[None]:
         """A shorter deadline for what is asked in an `async with` block: OutcomeUnknown where it has passed. Use it
@@ -40,3 +61,9 @@ class Call:
                     yield
         except TimeoutError as error:
             raise OutcomeUnknown(f"there was no answer within {seconds:g} s.") from error
+
+
+def outside(what: str) -> None:
+    """Misuse where a module is at work: there, who asks, and under which key, was said by whoever called it."""
+    if CONTEXT.get().kind is not None:
+        raise Misuse(f"Call.{what} is for pages: within a module's method the caller and the key are given.")

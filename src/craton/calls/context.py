@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +23,11 @@ class Caller(Value):
 
 
 NOBODY = Caller("")
+
+
+def scoped(key: str, caller: Caller) -> str:
+    """A key that came from outside, in the scope of its caller: nobody finds another's answer under it."""
+    return f"{quote(caller.subject, safe=':@') or 'anyone'}/{key}"
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
-from craton.calls.context import NOBODY, Caller
+from craton.calls.context import NOBODY, Caller, scoped
 from craton.edge.authentication import Tokens
 from craton.edge.problems import Problem
 from craton.errors import NotAuthenticated
@@ -22,12 +21,12 @@ TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{1
 SHORTEST_WAIT = 1.0
 
 
-def all_of(request: Request, name: bytes) -> list[str]:
+def all_of(request: HTTPConnection, name: bytes) -> list[str]:
     """The values of a header, which a client may send several times."""
     return [value.decode("latin-1") for given, value in request.scope["headers"] if given == name]
 
 
-def first_of(request: Request, name: bytes) -> str | None:
+def first_of(request: HTTPConnection, name: bytes) -> str | None:
     """The first value of a header."""
     return next(iter(all_of(request, name)), None)
 
@@ -64,7 +63,7 @@ def key_of(request: Request, caller: Caller) -> str:
         raise Problem("key-missing", "Send a new one with each new request, and the same with its repetition.")
     if len(given) > 1:
         raise Problem("key-malformed", "Send one Idempotency-Key.")
-    return f"{quote(caller.subject, safe=':@') or 'anyone'}/{key_in(given[0].strip())}"
+    return scoped(key_in(given[0].strip()), caller)
 
 
 def key_in(text: str) -> str:
@@ -82,7 +81,7 @@ def wait_of(request: Request, *, default: float, longest: float) -> float:
     return min(max(float(found[1]), SHORTEST_WAIT), longest) if found else default
 
 
-def trace_of(request: Request) -> str:
+def trace_of(request: HTTPConnection) -> str:
     """The W3C traceparent, where the client sent one that is valid."""
     given = first_of(request, b"traceparent") or ""
     return given if TRACE.fullmatch(given) else ""

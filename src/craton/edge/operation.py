@@ -12,10 +12,8 @@ from craton.edge.arguments import Reader, reader_of
 from craton.edge.problems import MEMBERS
 from craton.errors import DeclarationError
 from craton.module import Module
+from craton.routes import OWN
 from craton.values import body_of
-
-OWN = ("/health/live", "/health/ready", "/openapi.json", "/sagas/{}/{}")
-"""The paths that the edge keeps for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def operations(application: Application) -> list[Operation]:
 
 def operation(module: Module, method: Method, route: Route) -> Operation:
     """One method at its route."""
-    if shape(route.path) in OWN:
+    if shape(route.path) in map(shape, OWN):
         raise DeclarationError(f"{module.name}.{method.name}: {route.path} belongs to the edge itself: take another.")
     for fault in method.raises:
         for name in body_of(fault).__struct_fields__:

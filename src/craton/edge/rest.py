@@ -23,6 +23,7 @@ from craton.edge.headers import admit, caller_of, first_of, key_of, trace_of, wa
 from craton.edge.openapi import document
 from craton.edge.operation import Operation, operations
 from craton.edge.problems import Problem, fault_response, problem_of, problem_response
+from craton.edge.site import Sites
 from craton.errors import CallError, NotAllowed, NotRun, StillRunning
 from craton.values import Fault
 
@@ -283,8 +284,11 @@ async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
         await reply(problem_response(Problem("not-found")), Request(scope, receive, send), send)
 
 
-def edge(door: Door, tokens: Tokens, *, limits: Limits | None = None) -> ASGIApp:
-    """The ASGI application that serves every module of the door's application."""
+def edge(
+    door: Door, tokens: Tokens, *, limits: Limits | None = None, sites: Mapping[str, ASGIApp] | None = None
+) -> ASGIApp:
+    """The ASGI application that serves every module of the door's application: by its routes, or by its site, which
+    gets what no route answers."""
     found = operations(door.application)
     places: dict[str, dict[str, Answer]] = {
         "/health/live": {"GET": fixed(b'{"status":"live"}')},
@@ -298,7 +302,8 @@ def edge(door: Door, tokens: Tokens, *, limits: Limits | None = None) -> ASGIApp
     # fixed parts before parameters: /stock/low is not the stock of "low"
     paths = sorted(places, key=lambda path: ["{" in part for part in path.split("/")])
     resources = {path: Resource(places[path]) for path in paths}
-    router = Router([Path(path, resources[path]) for path in paths], redirect_slashes=False, default=nowhere)
+    otherwise = Sites(sites, otherwise=nowhere) if sites else nowhere
+    router = Router([Path(path, resources[path]) for path in paths], redirect_slashes=False, default=otherwise)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         found = resources.get(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else None

@@ -19,7 +19,7 @@ class Records:
         databases = processes.plan.databases()
         self.application = processes.application
         self.homes = {module: databases[service.name] for service in processes.topology.services
-                      for module in service.modules}
+                      for module in (kept.name for kept in processes.application.kept(service.modules))}
         self.open: dict[str, Any] = {}
         self.stack = AsyncExitStack()
 

@@ -43,8 +43,8 @@ async def migrate_all(application: Application, topology: Topology, databases: M
     """Bring these services' databases to what their modules need, and say what was applied."""
     applied = []
     for service, url in databases.items():
-        modules = [application.module(name) for name in topology.service(service).modules]
-        applied += await migrate(url, modules)
+        modules = application.kept(topology.service(service).modules)
+        applied += await migrate(url, modules) if modules else []
     return applied
 
 

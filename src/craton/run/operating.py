@@ -42,7 +42,7 @@ class Operator:
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.modules = [module.name for module in process.application.modules]
+        self.modules = [module.name for module in process.application.modules if not module.asgi]
         self.away: dict[str, str] = {}
         self.more = 0
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, Self, TypeVar, cast
 
 import msgspec
@@ -25,6 +26,7 @@ from craton.contract import Method, is_contract
 from craton.data.database import Database
 from craton.data.store import open_store
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
+from craton.implementation import Factory
 from craton.messages.brokers import broker_at
 from craton.messages.cleaning import retention_of
 from craton.messages.events import Events
@@ -88,6 +90,9 @@ class Process:
         self.streams: dict[str, Streams] = {}
         self.stubs: dict[str, Any] = {}
         self.endpoints: dict[str, Endpoint] = {}
+        self.sites: dict[str, Any] = {}
+        """The ASGI applications hosted here, by path."""
+        self.offload = Offload()
         self.handler = Receiver(self.endpoints, signer=self.signer, clock=self.clock)
         self.stack = AsyncExitStack()
 
@@ -104,18 +109,35 @@ class Process:
         await self.stack.aclose()
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """The database, the implementations, and whoever looks after their sagas; these are the first to stop."""
-        if self.database is None:
-            raise SettingsError(f"service {self.name} hosts modules and has no database: set CRATON_DATABASE.")
+        """What is hosted here: implementations first, then the ASGI applications that may call them."""
         if self.observer:
             stack.callback(self.observer.close)
         stack.push_async_callback(self.close_links)
-        self.store = await stack.enter_async_context(open_store(self.database, self.service.modules))
-        self.offload = Offload()
         stack.push_async_callback(self.offload.close)
+        found = implementations(self.application, self.service.modules)
+        if kept := self.application.kept(found):
+            await self.open_kept({module.name: found[module.name] for module in kept}, stack)
+        for name in found.keys() - self.hosted.keys():
+            await self.open_site(self.application.module(name), found[name], stack)
+
+    async def open_site(self, module: Module, factory: Any, stack: AsyncExitStack) -> None:
+        """Make one ASGI application of its needs, and start it."""
+        from craton.edge.lifespan import lifespan
+        from craton.edge.site import Site
+
+        makes = isinstance(factory, type) or inspect.isfunction(factory)
+        app = factory(**self.needs(module, factory)) if makes else factory
+        state = await stack.enter_async_context(lifespan(app, module.name))
+        self.sites[module.path] = Site(app, application=self.application.name, tokens=self.tokens, state=state)
+
+    async def open_kept(self, found: Mapping[str, type], stack: AsyncExitStack) -> None:
+        """The database, the implementations, and whoever looks after their sagas; these are the first to stop."""
+        if self.database is None:
+            raise SettingsError(f"service {self.name} hosts modules and has no database: set CRATON_DATABASE.")
+        self.store = await stack.enter_async_context(open_store(self.database, list(found)))
         owner = self.ids.new(self.name)
         self.post = await self.open_post(owner, stack)
-        for module, implementation in self.in_order(implementations(self.application, self.service.modules)):
+        for module, implementation in self.in_order(found):
             await self.host(module, implementation, owner, stack)
         for effect in (effect for hosted in self.hosted.values() for effect in hosted.settle.effects.values()):
             stack.push_async_callback(effect.close)
@@ -164,8 +186,7 @@ class Process:
 
     async def host(self, module: Module, implementation: type, owner: str, stack: AsyncExitStack) -> None:
         """Make one module's implementation, enter it where it holds resources, and offer its methods."""
-        needs = {name: self.provide(module, need) for name, need in needs_of(implementation).items()}
-        instance = implementation(**needs)
+        instance = implementation(**self.needs(module, implementation))
         if self.observer:  # before anybody could keep one of its methods
             self.observer.watch(module.name, instance)
         if hasattr(instance, "__aenter__"):
@@ -188,6 +209,10 @@ class Process:
 
     # ------------------------------------------------------------------ what implementations need
 
+    def needs(self, module: Module, implementation: Factory) -> dict[str, Any]:
+        """All needs of one module."""
+        return {name: self.provide(module, need) for name, need in needs_of(implementation).items()}
+
     def provider(self, need: type) -> Module | None:
         """The module that provides a contract; None for a need of another kind."""
         return next((m for m in self.application.modules if m.contract is need), None)
@@ -202,7 +227,7 @@ class Process:
         if need is module.settings and issubclass(need, Settings):
             return settings_of(need, module.name, self.environ)
         if need.__module__ == "craton.edge.authentication":
-            return need(self.secret, self.application.name, clock=self.clock)
+            return self.tokens
         made = self.made_for(module.name).get(need)
         if made is None:
             raise DeclarationError(f"{module.name} needs {need.__name__}: {self.application.name} does not provide it.")
@@ -213,9 +238,20 @@ class Process:
         return {
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
             Streams: lambda: self.streams_of(module),
-            Saga: Saga, Call: Call, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
+            Saga: Saga, Call: lambda: Call(self.verify), Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
             random.Random: random.SystemRandom,
         }
+
+    @cached_property
+    def tokens(self) -> Any:
+        """What issues and verifies tokens: loaded where somebody uses it."""
+        from craton.edge.authentication import Tokens
+
+        return Tokens(self.secret, self.application.name, clock=self.clock)
+
+    def verify(self, token: str) -> Caller:
+        """Whose token it is."""
+        return cast("Caller", self.tokens.verify(token))
 
     def streams_of(self, module: str) -> Streams:
         """Where a module's event-sourced state is."""

@@ -101,16 +101,16 @@ def edge_of(process: Process, secret: bytes, *, at: str) -> AbstractAsyncContext
     from craton.edge.rest import edge
     from craton.edge.server import serve_http
 
-    return serve_http(edge(process, Tokens(secret, process.application.name)), at)
+    return serve_http(edge(process, Tokens(secret, process.application.name), sites=process.sites), at)
 
 
 async def migrated(application: Application, service: Service, database: str | None) -> None:
     """Wait until somebody has applied the migrations: a service never does."""
-    if not service.modules:
+    modules = application.kept(service.modules)
+    if not modules:
         return
     if database is None:
         raise SettingsError(f"service {service.name} hosts modules and has no database: set CRATON_DATABASE.")
-    modules = [application.module(name) for name in service.modules]
     told = False
     while missing := await pending(database, modules):
         if not told:

@@ -16,6 +16,7 @@ from craton.calls.link import Link
 from craton.calls.links.wire import WireLink
 from craton.data.migrations import migrate
 from craton.errors import DeclarationError
+from craton.module import Module
 from craton.run.operating import Operator
 from craton.run.process import Process
 from craton.sources import Clock, Ids
@@ -46,6 +47,25 @@ class Running:
     def door(self) -> Process:
         """Where calls from outside come in."""
         return self.processes["gateway"]
+
+    @property
+    def edge(self) -> Any:
+        """The public HTTP face: an ASGI application, for `httpx.ASGITransport(running.edge)`."""
+        from craton.edge.rest import edge
+
+        sites = {module.path: self.site(module) for module in self.application.modules if module.asgi}
+        return edge(self.door, self.door.tokens, sites=sites)
+
+    def site(self, module: Module) -> Any:
+        """The ASGI application of a module, wherever it is now."""
+        from craton.edge.problems import Problem, problem_response
+
+        async def site(scope: Any, receive: Any, send: Any) -> None:
+            process = self.processes.get(self.topology.home_of(module.name).name)
+            app = process.sites[module.path] if process else problem_response(Problem("not-run"))
+            await app(scope, receive, send)
+
+        return site
 
     @property
     def operator(self) -> Operator:
@@ -109,7 +129,8 @@ async def start(
     with directory(data) as folder:
         databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in found.services}
         for service in found.services:
-            await migrate(databases[service.name], [application.module(m) for m in service.modules])
+            if kept := application.kept(service.modules):
+                await migrate(databases[service.name], kept)
         options = dict(environ=environ or {}, clock=clock, ids=ids, broker=broker)
         running = Running(application, found, link=link, databases=databases, **options)
         try:

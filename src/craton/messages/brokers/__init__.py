@@ -14,5 +14,5 @@ def broker_at(url: str, application: Application, *, service: str, clock: Clock,
         from craton.messages.brokers.rabbitmq import RabbitMQ
     except ImportError as error:
         raise SettingsError(f"events over RabbitMQ need its client ({error}): install craton[rabbitmq].") from error
-    modules = [module.name for module in application.modules]
+    modules = [module.name for module in application.modules if not module.asgi]
     return RabbitMQ(url, application.name, modules=modules, service=service, clock=clock, ids=ids)

@@ -1,0 +1,68 @@
+"""A module may be an ASGI application: it gets modules injected, and is served where no contract route answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from craton.application import Application
+from craton.calls.context import Caller
+from craton.errors import SettingsError
+from craton.module import Module
+from craton.testing.start import Running, start
+from tests.edge import sites
+
+ANN = Caller("user:ann", frozenset({"user"}))
+TOPOLOGIES = ("monolith", "microservices")
+
+
+def client(running: Running, **options: object) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(running.edge)
+    return httpx.AsyncClient(transport=transport, base_url="http://poll", **options)  # type: ignore[arg-type]
+
+
+def token(running: Running) -> str:
+    return str(running.door.tokens.issue(ANN, lifetime=timedelta(hours=1)))
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+async def test_a_site_gets_what_no_route_answers_and_routes_win(topology: str) -> None:
+    async with start(sites.application(), topology=topology) as running, client(running) as http:
+        assert (await http.get("/")).text == "Polls of the lifespan under /"
+        assert (await http.get("/polls/a")).json()["count"] == 0
+        assert (await http.get("/nowhere")).text == "Not Found"
+        assert (await http.get("/health/live")).json() == {"status": "live"}
+
+
+async def test_a_site_under_a_path_knows_its_root_path() -> None:
+    async with start(sites.application("/shop/front")) as running, client(running) as http:
+        assert (await http.get("/shop/front/")).text == "Polls of the lifespan under /shop/front"
+        assert (await http.get("/shop/front/tally/a")).json()["link"] == "/shop/front/tally/x"
+        redirected = await http.get("/shop/front?a=1")
+        assert (redirected.status_code, redirected.headers["location"]) == (307, "http://poll/shop/front/?a=1")
+        assert (await http.get("/shop/frontal")).json()["type"] == "urn:craton:problem:not-found"
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+async def test_pages_ask_as_the_bearer_of_a_token_or_of_a_cookie(topology: str) -> None:
+    async with start(sites.application(), topology=topology) as running, client(running) as http:
+        said = {"count": 0, "timed": True, "link": "/tally/x"}
+        bearer, cookie = {"Authorization": f"Bearer {token(running)}"}, {"Cookie": f"token={token(running)}"}
+        assert (await http.get("/tally/a")).json() == said | {"caller": ""}
+        assert (await http.get("/tally/a", headers=bearer)).json() == said | {"caller": "user:ann"}
+        assert (await http.get("/tally/a", headers=cookie)).json() == said | {"caller": "user:ann"}
+        foreign = await http.get("/tally/a", headers={"Authorization": "Bearer another application's"})
+        assert foreign.json() == said | {"caller": ""}
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+async def test_what_is_asked_under_a_key_happens_once_and_without_one_each_time(topology: str) -> None:
+    async with start(sites.application(), topology=topology) as running:
+        async with client(running, headers={"Cookie": f"token={token(running)}"}) as http:
+            assert (await http.post("/vote/a", content="form-1")).json() == [1, 2]
+            assert (await http.post("/vote/a", content="form-1")).json() == [1, 2]
+            assert (await http.post("/vote/a", content="form-2")).json() == [3, 4]
+            assert (await http.post("/plain/a")).json() == 5
+            assert (await http.post("/plain/a")).json() == 6
