@@ -2,13 +2,16 @@
 
 A frame is: length of the body (4 bytes, big-endian), number of the call (8), kind (1), body (MessagePack).
 
-    server -> client   CHALLENGE   version, service, nonce
-    client -> server   HELLO       version, service, needs, nonce, proof
+    server -> client   CHALLENGE   version, service, nonce, digests of its contracts
+    client -> server   HELLO       version, service, needs, nonce, what it holds of contracts that differ, proof
     server -> client   WELCOME     proof                     or REFUSED with the reason, and close
     client -> server   REQUEST     a Request                 any number at once, each with a number of its own
     server -> client   REPLY       a Reply                   or UNTAKEN: "I am leaving; ask another replica"
+    server -> client   ITEM        the next item of a stream, encoded: a query that streams; REPLY ends it
+    client -> server   CREDIT      how many more items, and bytes of them, may be sent on a stream
     client -> server   CANCEL      the caller waits no more
     server -> client   GOODBYE     no new requests, please; the client closes when its answers are in
+    both               PING        "are you there?", which is answered with PONG
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-VERSION = 1
+from craton.calls.codec import MALFORMED
+
+VERSION = 2
 FRAME_LIMIT = 16 * 1024 * 1024
-HELLO_LIMIT = 64 * 1024  # of a peer that has not proved who it is
+HELLO_LIMIT = 256 * 1024  # of a peer that has not proved who it is; descriptions of contracts take most of it
 HEADER = Struct(">IQB")
 
 T = TypeVar("T")
@@ -42,6 +47,14 @@ class Kind(IntEnum):
     UNTAKEN = 7
     CANCEL = 8
     GOODBYE = 9
+    ITEM = 10
+    CREDIT = 11
+    PING = 12
+    PONG = 13
+
+
+LAST = max(Kind)
+KINDS = tuple(Kind)  # by number, less one: to make the member from its number takes ten times as long
 
 
 class FrameError(Exception):
@@ -57,21 +70,26 @@ class Frame(NamedTuple):
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """The server's first word."""
+    """The server's first word. `contracts`: the digests of the contracts of its modules, by module."""
 
     version: int
     service: str
     nonce: bytes
+    contracts: dict[str, bytes] = {}
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The client's answer: who it is, and the modules whose methods it may call."""
+    """The client's answer: who it is, and the modules whose methods it may call.
+
+    `contracts`: what it believes of those whose digest is another one here, for the server to judge.
+    """
 
     version: int
     service: str
     needs: tuple[str, ...]
     nonce: bytes
-    proof: bytes
+    contracts: dict[str, bytes] = {}
+    proof: bytes = b""
 
 
 class FrameReader:
@@ -80,28 +98,36 @@ class FrameReader:
     def __init__(self, *, limit: int = FRAME_LIMIT) -> None:
         self.limit = limit
         self.buffer = bytearray()
+        self.wanted = 0  # bytes until there is more to be read
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete now. FrameError where garbage begins; a reader that raised is of no more use."""
-        self.buffer += data
-        while (found := self.take()) is not None:
-            yield found
+        if self.buffer:
+            self.buffer += data
+            if len(self.buffer) < self.wanted:
+                return
+            data = bytes(self.buffer)
+            self.buffer.clear()
+        at, last = 0, len(data) - HEADER.size
+        while at <= last:
+            length, number, kind = HEADER.unpack_from(data, at)
+            if not 1 <= kind <= LAST:
+                raise FrameError(f"{kind} is not a kind of frame")
+            if length > self.limit:
+                raise FrameError(f"a frame of {length:,} bytes is over the limit of {self.limit:,}")
+            body = at + HEADER.size
+            if body + length > len(data):
+                break
+            at = body + length
+            yield Frame(KINDS[kind - 1], number, data[body:at])
+        self.keep(data[at:])
 
-    def take(self) -> Frame | None:
-        """The first frame of the buffer, taken out of it; None while it is incomplete."""
-        if len(self.buffer) < HEADER.size:
-            return None
-        length, number, kind = HEADER.unpack_from(self.buffer)
-        if not 1 <= kind <= len(Kind):
-            raise FrameError(f"{kind} is not a kind of frame")
-        if length > self.limit:
-            raise FrameError(f"a frame of {length:,} bytes is over the limit of {self.limit:,}")
-        end = HEADER.size + length
-        if len(self.buffer) < end:
-            return None
-        body = bytes(memoryview(self.buffer)[HEADER.size:end])
-        del self.buffer[:end]
-        return Frame(Kind(kind), number, body)
+    def keep(self, rest: bytes) -> None:
+        """Keep the beginning of a frame until the rest of it comes."""
+        self.buffer += rest
+        self.wanted = HEADER.size
+        if len(rest) >= HEADER.size:
+            self.wanted += HEADER.unpack_from(rest)[0]
 
 
 def frame(kind: Kind, number: int = 0, body: bytes = b"") -> bytes:
@@ -113,20 +139,14 @@ def read(body: bytes, kind: type[T]) -> T:
     """A frame's body, checked; FrameError where it is none."""
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise FrameError(f"its body is no {kind.__name__}: {error}") from error
 
 
-def client_proof(secret: bytes, challenge: Challenge, hello: Hello) -> bytes:
-    """Shows the server that the client has the secret, and that nobody changed what it says of itself."""
-    said = encode([challenge.nonce, challenge.version, hello.version, hello.service, hello.needs, hello.nonce])
-    return hmac.digest(secret, b"craton rpc client\0" + said, "sha256")
-
-
-def server_proof(secret: bytes, challenge: Challenge, hello: Hello) -> bytes:
-    """Shows the client that the server has the secret, too."""
-    said = encode([challenge.nonce, challenge.service, hello.nonce])
-    return hmac.digest(secret, b"craton rpc server\0" + said, "sha256")
+def proof_of(side: bytes, secret: bytes, challenge: Challenge, hello: Hello) -> bytes:
+    """Shows that one side, b"client" or b"server", has the secret, and that nobody changed what either said."""
+    said = encode([challenge, msgspec.structs.replace(hello, proof=b"")])
+    return hmac.digest(secret, b"craton rpc " + side + b"\0" + said, "sha256")
 
 
 def unlike(version: int) -> str | None:
