@@ -260,7 +260,7 @@ async def test_a_server_of_another_protocol_version_is_refused_in_words(tmp_path
 
     server = await asyncio.start_unix_server(other, tmp_path / "v.sock")
     link = link_to(f"unix:{tmp_path}/v.sock")
-    with pytest.raises(NotRun, match="speaks version 2 of the protocol, and this side 1: deploy both"):
+    with pytest.raises(NotRun, match="speaks version 3 of the protocol, and this side 2: deploy both"):
         await link.send(Request("shop.echo", b"", timeout=5))
     await link.close()
     server.close()

@@ -25,11 +25,10 @@ class ClientConnection(Connection):
     """
 
     def __init__(
-        self, *, name: str, limit: int, secret: bytes, service: str, needs: frozenset[str],
-        farewell: Callable[[str], object],
+        self, *, name: str, limit: int, greeting: ClientGreeting, farewell: Callable[[str], object],
     ) -> None:
         super().__init__(name=name, limit=limit)
-        self.greeting, self.farewell = ClientGreeting(secret=secret, service=service, needs=needs), farewell
+        self.greeting, self.farewell = greeting, farewell
         self.welcomed: asyncio.Future[None] = self.loop.create_future()
         self.calls: dict[int, asyncio.Future[Reply]] = {}
         self.last = 0

@@ -1,12 +1,15 @@
-"""The greeting of an rpc connection: who the peer is, and that both sides have the secret."""
+"""The greeting of an rpc connection: who the peer is, that both sides have the secret, and that their contracts fit."""
 
 from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
+from craton.calls.codec import MALFORMED
 from craton.calls.links.rpc.frames import (
     VERSION,
     Challenge,
@@ -14,12 +17,18 @@ from craton.calls.links.rpc.frames import (
     FrameError,
     Hello,
     Kind,
-    client_proof,
     encode,
+    proof_of,
     read,
-    server_proof,
     unlike,
 )
+from craton.fingerprint import Fingerprint, differences
+
+TOLD = 8  # differences that a refusal names; more are counted
+
+
+Grants = Callable[[str], frozenset[str] | None]
+"""Which modules and methods a service may need; None for a service that is not known."""
 
 
 class Refused(Exception):
@@ -30,39 +39,93 @@ class Refused(Exception):
         super().__init__(why)
 
 
-class ServerGreeting:
-    """The server's part: it says its `challenge`, and hears one HELLO."""
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What one side of a connection has to say of itself.
 
-    def __init__(self, *, secret: bytes, service: str) -> None:
-        self.secret = secret
-        self.challenge = Challenge(VERSION, service, os.urandom(16))
+    `contracts` are those it provides or needs, by module. Without `grants` every peer is believed what it needs.
+    """
+
+    secret: bytes = field(repr=False)
+    service: str = ""
+    contracts: Mapping[str, Fingerprint] = field(default_factory=dict)
+    grants: Grants | None = None
+
+
+class ServerGreeting:
+    """The server's part: it says its `challenge`, and hears one HELLO. `proven`: the names in the peer's certificate,
+    None where the connection needs none."""
+
+    def __init__(self, terms: Terms, *, proven: frozenset[str] | None = None) -> None:
+        self.terms, self.proven = terms, proven
+        digests = {module: taken.digest for module, taken in terms.contracts.items()}
+        self.challenge = Challenge(VERSION, terms.service, os.urandom(16), digests)
 
     def hear(self, found: Frame) -> tuple[Hello, bytes]:
-        """What the client says of itself, and the body of the WELCOME. Refused where it may not come in."""
+        """What the client says of itself, its needs as far as they are granted, and the body of the WELCOME.
+
+        Refused where it may not come in.
+        """
         if found.kind is not Kind.HELLO:
             raise FrameError(f"its first frame was {found.kind.name}, not HELLO")
-        hello = read(found.body, Hello)
+        hello, secret = read(found.body, Hello), self.terms.secret
         if why := unlike(hello.version):
             raise Refused(why, hello.service)
-        if not hmac.compare_digest(hello.proof, client_proof(self.secret, self.challenge, hello)):
+        if not hmac.compare_digest(hello.proof, proof_of(b"client", secret, self.challenge, hello)):
             raise Refused("its CRATON_SECRET is another one", hello.service)
-        return hello, server_proof(self.secret, self.challenge, hello)
+        needs = self.granted(hello)
+        if why := self.misfits(hello):
+            raise Refused(why, hello.service)
+        return msgspec.structs.replace(hello, needs=needs), proof_of(b"server", secret, self.challenge, hello)
+
+    def granted(self, hello: Hello) -> tuple[str, ...]:
+        """What of its needs the peer may have: a whole module, or methods of it."""
+        if self.proven is not None and hello.service not in self.proven:
+            raise Refused(f"its certificate is not of {hello.service}, but of {', '.join(sorted(self.proven))}",
+                          hello.service)
+        if self.terms.grants is None:
+            return hello.needs
+        granted = self.terms.grants(hello.service)
+        if granted is None:
+            raise Refused(f"the topology has no service {hello.service}", hello.service)
+        whole = {need for need in hello.needs if {need, module_of(need)} & granted}
+        return tuple(whole | {name for name in granted if module_of(name) in hello.needs})
+
+    def misfits(self, hello: Hello) -> str:
+        """Where what the peer believes of contracts would break its calls, in words."""
+        found = []
+        for module, theirs in hello.contracts.items():
+            if ours := self.terms.contracts.get(module):
+                try:
+                    found += differences(module, ours=ours.description, theirs=theirs)
+                except MALFORMED as error:
+                    raise FrameError(f"its description of {module} is none: {error}") from error
+        more = [f"and {len(found) - TOLD} more"] if len(found) > TOLD else []
+        told = "; ".join([*found[:TOLD], *more])
+        return (found and f"its contracts do not fit those of {self.terms.service}: {told}: deploy both anew") or ""
+
+
+def module_of(name: str) -> str:
+    """The module of "module" or "module.method"."""
+    return name.partition(".")[0]
 
 
 class ClientGreeting:
-    """The client's part: it answers the challenge with a HELLO, and checks the WELCOME."""
+    """The client's part: it answers the challenge with a HELLO, and checks the WELCOME. `peer`: the service meant."""
 
-    def __init__(self, *, secret: bytes, service: str, needs: frozenset[str]) -> None:
-        self.secret, self.service, self.needs = secret, service, needs
+    def __init__(self, terms: Terms, *, needs: frozenset[str], peer: str = "") -> None:
+        self.terms, self.needs, self.peer = terms, needs, peer
         self.expected = b""  # the server's proof, once it has been challenged
 
     def hear(self, found: Frame) -> bytes | None:
         """The body of the HELLO to answer with; None when the server is the right one. Refused where it is not."""
-        if found.kind is Kind.CHALLENGE:
+        if found.kind is Kind.CHALLENGE and not self.expected:
             return self.hello(read(found.body, Challenge))
         if found.kind is Kind.REFUSED:
             raise Refused(f"it refused this service: {read(found.body, str)}")
-        if found.kind is not Kind.WELCOME or not self.expected or not hmac.compare_digest(found.body, self.expected):
+        if found.kind is not Kind.WELCOME or not self.expected:
+            raise FrameError(f"a server may not begin with {found.kind.name}")
+        if not hmac.compare_digest(found.body, self.expected):
             raise Refused("it could not show that it has this CRATON_SECRET")
         return None
 
@@ -70,6 +133,11 @@ class ClientGreeting:
         """Who this is, with a challenge of our own."""
         if why := unlike(challenge.version):
             raise Refused(why)
-        hello = Hello(VERSION, self.service, tuple(sorted(self.needs)), os.urandom(16), b"")
-        self.expected = server_proof(self.secret, challenge, hello)
-        return encode(msgspec.structs.replace(hello, proof=client_proof(self.secret, challenge, hello)))
+        if self.peer and challenge.service not in ("", self.peer):
+            raise Refused(f"it is {challenge.service} and not {self.peer}: correct CRATON_PEERS")
+        ours = self.terms.contracts
+        other = [name for name, digest in challenge.contracts.items() if name in ours and ours[name].digest != digest]
+        contracts = {name: ours[name].description for name in other}
+        hello = Hello(VERSION, self.terms.service, tuple(sorted(self.needs)), os.urandom(16), contracts)
+        self.expected = proof_of(b"server", self.terms.secret, challenge, hello)
+        return encode(msgspec.structs.replace(hello, proof=proof_of(b"client", self.terms.secret, challenge, hello)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from craton.calls.assertion import derive
 from craton.calls.link import Reply, Request
@@ -14,7 +15,9 @@ from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.client import ClientConnection, Untaken
 from craton.calls.links.rpc.connection import log
 from craton.calls.links.rpc.frames import FRAME_LIMIT
+from craton.calls.links.rpc.handshake import ClientGreeting, Terms
 from craton.errors import NotRun
+from craton.fingerprint import Fingerprint
 
 CONNECT_SECONDS = 3.0
 DICE = random.Random()
@@ -24,17 +27,18 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds a replica that cannot be reach
 class RpcLink:
     """A way to one service. Connects when first asked, and again when a connection was lost.
 
-    `addresses` are its replicas; `service` is who asks, and `needs` the modules it may ask; `limit` is the largest
-    frame, in bytes. Of two replicas drawn at random the one with fewer calls in flight is asked; one that cannot be
-    reached is set aside for a moment.
+    `addresses` are its replicas, of the service `peer`; `service` is who asks, `needs` the modules it may ask, and
+    `contracts` what it believes of them; `limit` is the largest frame, in bytes. Of two replicas drawn at random
+    the one with fewer calls in flight is asked; one that cannot be reached is set aside for a moment.
     """
 
     def __init__(
         self, addresses: Sequence[str], *, secret: bytes, service: str = "", needs: frozenset[str] = frozenset(),
-        limit: int = FRAME_LIMIT, random: random.Random | None = None,
+        limit: int = FRAME_LIMIT, random: random.Random | None = None, peer: str = "",
+        contracts: Mapping[str, Fingerprint] = MappingProxyType({}),
     ) -> None:
-        self.service, self.needs, self.limit = service, needs, limit
-        self.secret = derive(secret, "rpc")
+        self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts)
+        self.needs, self.peer, self.limit = needs, peer, limit
         self.random = random or DICE
         self.replicas = [Replica(self, Address.parse(address)) for address in addresses]
         self.closed = False
@@ -147,8 +151,8 @@ class Replica:
     def client(self) -> ClientConnection:
         """The asking end of a connection."""
         return ClientConnection(
-            name=str(self.address), limit=self.link.limit, secret=self.link.secret, service=self.link.service,
-            needs=self.link.needs, farewell=partial(self.set_aside, level=logging.INFO),
+            name=str(self.address), limit=self.link.limit, farewell=partial(self.set_aside, level=logging.INFO),
+            greeting=ClientGreeting(self.link.terms, needs=self.link.needs, peer=self.link.peer),
         )
 
     def set_aside(self, why: str, *, level: int = logging.WARNING) -> str:

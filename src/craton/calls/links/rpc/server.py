@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from craton.calls.assertion import derive
 from craton.calls.link import Handler, Reply, Request
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.connection import Connection, log
 from craton.calls.links.rpc.frames import FRAME_LIMIT, Frame, FrameError, Kind, encode, read
-from craton.calls.links.rpc.handshake import Refused, ServerGreeting
+from craton.calls.links.rpc.handshake import Grants, Refused, ServerGreeting, Terms
 from craton.calls.receiver import as_call_error, reply_error
 from craton.errors import Failed, NotAllowed, OutcomeUnknown, SettingsError
+from craton.fingerprint import Fingerprint
 
 DRAIN_SECONDS = 10.0
 
@@ -22,15 +24,18 @@ DRAIN_SECONDS = 10.0
 class RpcServer:
     """Answers the requests of peers that have the secret. An async context manager: leaving it drains.
 
-    `drain` is how many seconds running calls are given to finish then; `limit` the largest frame, in bytes.
+    `drain` is how many seconds running calls are given to finish then; `limit` the largest frame, in bytes. With
+    `contracts`, of its modules, peers that were built with others are refused; with `grants`, those that it does not
+    know, and peers get no more than it grants.
     """
 
     def __init__(
         self, handler: Handler, address: str, *, secret: bytes, service: str = "", limit: int = FRAME_LIMIT,
-        drain: float = DRAIN_SECONDS,
+        drain: float = DRAIN_SECONDS, contracts: Mapping[str, Fingerprint] = MappingProxyType({}),
+        grants: Grants | None = None,
     ) -> None:
-        self.handler, self.service, self.limit, self.patience = handler, service, limit, drain
-        self.secret = derive(secret, "rpc")
+        self.handler, self.limit, self.patience = handler, limit, drain
+        self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts, grants=grants)
         self.where = Address.parse(address)
         self.connections: set[ServerConnection] = set()
         self.leaving = False
@@ -96,7 +101,7 @@ class ServerConnection(Connection):
         self.server = server
         self.needs: frozenset[str] = frozenset()
         self.calls: dict[int, asyncio.Task[Reply]] = {}
-        self.greeting = ServerGreeting(secret=server.secret, service=server.service)
+        self.greeting = ServerGreeting(server.terms)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer came: it must say who it is, and show that it has the secret."""
