@@ -33,7 +33,7 @@ from craton.module import Module
 from craton.settings import Settings
 from craton.sources import Clock, Ids
 from craton.topology import Topology
-from craton.values import Event, Fault, Secret, Value, VersionConflict
+from craton.values import Event, Fault, Page, Secret, Value, Version, VersionConflict
 
 if TYPE_CHECKING:
     from craton.calls.call import Call
@@ -66,9 +66,9 @@ __all__ = [
     "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
     "CratonError", "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments",
     "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown",
-    "OutsideStep", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Saga", "Secret", "Settings",
+    "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Saga", "Secret", "Settings",
     "SettingsError", "StillRunning", "Stream", "Streams", "Tokens", "Topology", "UnknownEvent", "Value",
-    "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
+    "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 

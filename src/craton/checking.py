@@ -180,8 +180,9 @@ def check_stored(method: Method, where: str) -> None:
         reason = f"the arguments of {method.kind}s are stored: exchange it for a token first, with a command"
         for field in msgspec.structs.fields(method.arguments):
             check_no_secret(field.type, f"{where}: parameter {field.name}", reason=reason)
-    reason = f"the answers of {method.kind}s are stored under their keys: return what may be stored"
-    check_no_secret(method.result, f"{where}: its result", reason=reason)
+    if method.keyed:
+        reason = f"the answers of {method.kind}s are stored under their keys: return what may be stored, or say keyed=False"
+        check_no_secret(method.result, f"{where}: its result", reason=reason)
 
 
 def check_handler(method: Method, where: str) -> None:
@@ -218,6 +219,8 @@ def check_raises(method: Method, where: str) -> None:
         if fault is Fault:
             raise DeclarationError(f"{where}: raises= names Fault itself: name the faults that the method raises.")
         check_fault(fault)
+        if fault.keeps and method.keyed:
+            raise DeclarationError(f"{where}: {fault.__name__} keeps what was written: only for @command(keyed=False).")
     names = [fault.__name__ for fault in method.raises]
     for name in names:
         if names.count(name) > 1:

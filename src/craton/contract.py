@@ -40,6 +40,8 @@ class Mark:
     version: int = 1
     awaits: tuple[type[Event], ...] = ()
     on: tuple[type[Event], ...] = ()
+    keyed: bool = True
+    sign_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Method:
 
     `arguments` is a frozen struct with the parameters as fields: it is what crosses in place of `(*args, **kwargs)`.
     A saga has the `version` of its code, and the events that it `awaits`. `on`: the events that call the method.
+    `keyed`: whether it is done once per key, and its answer stored. `sign_in`: whether it may be asked only now and then.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Method:
     version: int = 1
     awaits: tuple[type[Event], ...] = ()
     on: tuple[type[Event], ...] = ()
+    keyed: bool = True
+    sign_in: bool = False
     signature: inspect.Signature = field(default_factory=inspect.Signature, compare=False)
     names: tuple[str, ...] = ()
     """Its parameters, where all of them may be given by their place."""
@@ -84,7 +89,7 @@ class Marker:
     def __call__(
         self, /, *, get: str | None = None, post: str | None = None, put: str | None = None, patch: str | None = None,
         delete: str | None = None, raises: Faults = (), allow: str = "caller", version: int = 1,
-        awaits: EventTypes = (),
+        awaits: EventTypes = (), keyed: bool = True, sign_in: bool = False,
     ) -> Callable[[F], F]: ...
     def __call__(self, method: Any = None, /, **options: Any) -> Any:
         """Mark a method.
@@ -92,7 +97,9 @@ class Marker:
         `get`, `post`, `put`, `patch`, `delete`: the path at the edge, with `{parameter}` where one stands in it.
         `raises`: the faults it may answer with. `allow`: who may call it from outside: "anyone", "caller" (whoever has
         a token, guests included), or a role such as "user" or "admin". Of a saga, `version`: that of its code;
-        `awaits`: the events that it waits for.
+        `awaits`: the events that it waits for. A command with `keyed=False` takes no key: its answer is not stored,
+        and may hold a Secret; it is done again whenever it is asked again. `sign_in=True`: it checks a password or the
+        like, so the edge lets one address try only now and then.
         """
         mark = mark_of(self.kind, **options)
 
@@ -107,7 +114,7 @@ class Marker:
 
 def mark_of(
     kind: Kind, *, raises: Faults = (), allow: str = "caller", version: int = 1, awaits: EventTypes = (),
-    **routes: str | None,
+    keyed: bool = True, sign_in: bool = False, **routes: str | None,
 ) -> Mark:
     """The mark that a decorator leaves."""
     found = [Route(verb.upper(), path) for verb, path in routes.items() if path is not None]  # type: ignore[arg-type]
@@ -116,7 +123,10 @@ def mark_of(
         raise DeclarationError(f"@{kind} was given {paths}: give a method one route.")
     if kind != "saga" and (version != 1 or awaits):
         raise DeclarationError(f"@{kind} was given version= or awaits=: only a saga has a version, and waits.")
-    return Mark(kind, found[0] if found else None, listed(raises), allow, version, listed(awaits))
+    if kind != "command" and not keyed:
+        raise DeclarationError(f"@{kind} was given keyed=False: only a command may do without a key.")
+    route = found[0] if found else None
+    return Mark(kind, route, listed(raises), allow, version, listed(awaits), keyed=keyed, sign_in=sign_in)
 
 
 def listed(one_or_more: Any) -> tuple[Any, ...]:
@@ -197,7 +207,7 @@ def method_of(kind: type, name: str, mark: Mark) -> Method:
     result, streams = hints["return"], get_origin(hints["return"]) is AsyncIterator
     return Method(
         name=name, kind=mark.kind, raises=mark.raises, route=mark.route, allow=mark.allow, streams=streams,
-        version=mark.version, awaits=mark.awaits, on=mark.on,
+        version=mark.version, awaits=mark.awaits, on=mark.on, keyed=mark.keyed, sign_in=mark.sign_in,
         arguments=arguments, result=get_args(result)[0] if streams else result,
         signature=signature.replace(parameters=parameters),
         names=tuple(p.name for p in parameters) if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) else (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import Any, ClassVar, dataclass_transform, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, dataclass_transform, get_origin, get_type_hints
 
 import msgspec
 
@@ -13,6 +13,19 @@ from craton.errors import DeclarationError
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Value(msgspec.Struct, frozen=True):
     """An immutable, typed message: an argument, a result, a part of either."""
+
+
+T = TypeVar("T")
+Version = Annotated[int, msgspec.Meta(ge=0, extra={"version": True})]
+"""The version of a value, which each change of it raises. As a field of what a GET answers with, it is its ETag; as a
+parameter of a command, the version that its caller has seen, which the edge takes from If-Match."""
+
+
+class Page(Value, Generic[T]):
+    """Some of many. `next_cursor` asks for those that follow, as the parameter `cursor`; it is None on the last page."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
 
 
 class EventMeta(msgspec.StructMeta):
@@ -57,15 +70,17 @@ class Event(Value, metaclass=EventMeta):
 class Fault(Exception):
     """An error that is part of a contract: it crosses the wire typed, and callers may catch it.
 
-    `status` is the HTTP status at the edge: 400 to 499, and 422 where nothing else is said.
+    `status` is the HTTP status at the edge: 400 to 499, and 422 where nothing else is said. With `keeps=True` what the
+    command had written when it raised it stays: for commands with `keyed=False`, such as a sign-in that counts failures.
     """
 
     status: ClassVar[int] = 422
+    keeps: ClassVar[bool] = False
     defaults: ClassVar[dict[str, Any]] = {}
 
-    def __init_subclass__(cls, *, status: int | None = None, **options: Any) -> None:
+    def __init_subclass__(cls, *, status: int | None = None, keeps: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.status = cls.status if status is None else status
+        cls.status, cls.keeps = cls.status if status is None else status, keeps
         if not 400 <= cls.status <= 499:
             raise DeclarationError(
                 f"{cls.__name__}: status {cls.status} is none of a fault: give it one of 400 to 499."

@@ -76,6 +76,8 @@ def key_for(now: Context, name: str, method: Method, arguments: msgspec.Struct) 
     It is derived from what is called with which arguments, and how often that has been called so far: so that an effect
     that is asked again meets its own answers, and goes its own way where the world has moved on.
     """
+    if not method.keyed:
+        return None
     if now.given is not None or now.key is None or now.inner is None:
         return now.given
     call = codec.fingerprint(name, codec.record_arguments(method, arguments))

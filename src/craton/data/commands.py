@@ -32,8 +32,12 @@ class Command:
         """The result, after the transaction is durable. Under a key: the same answer each time."""
         reach("P1")
         own: dict[str, Any] = dict(kind="command", key=key, given=None, inner=None, run=None)
-        if key is None:
-            return await transact(self.store, self.module, lambda unit: self.body(arguments), **own)
+        if key is None or not self.method.keyed:
+            own["key"] = None
+            found = await transact(self.store, self.module, lambda unit: kept(self.body(arguments)), **own)
+            if isinstance(found, Fault):
+                raise found
+            return found
         if undoes is not None:
             with context(**own):
                 await self.settle(undoes)
@@ -93,3 +97,12 @@ class Command:
         await unit.release("body")
         return answer
 
+
+async def kept(work: Awaitable[Any]) -> Any:
+    """The result, or a fault after which what was written stays."""
+    try:
+        return await work
+    except Fault as fault:
+        if not fault.keeps:
+            raise
+        return fault

@@ -123,6 +123,8 @@ class Steps(Window):
     def known(self, step: int, call: Bound, undo: Bound | None) -> Entry:
         """The journal's entry of a step, if it is of the same call; where there is none, a new one."""
         endpoint, entry = call.endpoint, self.record.entries.get(step)
+        if not endpoint.method.keyed:
+            raise Misuse(f"{endpoint.name} is done anew whenever it is asked (keyed=False): no saga can call it.")
         arguments = codec.encode_arguments(endpoint.method, call.arguments)
         if entry is None:
             return self.entry(call, undo, arguments)
