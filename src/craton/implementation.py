@@ -27,8 +27,6 @@ OUTSIDE = PROVIDED - {
     "craton.sagas.saga.Saga",
 }
 """What an ASGI application may ask for besides contracts and settings: what needs no transaction of its own."""
-PAGES = "return a tuple, page by page"
-"""What to do while a stream works only within its own module."""
 
 
 Factory = Callable[..., Any]
@@ -142,8 +140,6 @@ def check_promise(implementation: type, contract: type, method: Method) -> None:
         raise DeclarationError(f"{where} is a coroutine, but {promise} is a stream: `yield` its items.")
     if not method.streams and not inspect.iscoroutinefunction(found):
         raise DeclarationError(f"{where} is not async, but {promise} is: write `async def`.")
-    if method.streams and method.route:
-        raise DeclarationError(f"{promise} streams, and has a route, which does not work yet: {PAGES}.")
 
 
 def check_signature(where: str, found: Any, promise: str, promised: Any) -> None:
@@ -213,8 +209,6 @@ def check_needs(module: Module, implementation: Factory, *, providers: Mapping[t
         where, (kind, optional) = f"{implementation.__name__}{made}: {parameter}", needed(hint)
         if kind is module.contract:
             raise DeclarationError(f"{where} asks for its own contract {shown(kind)}: call self instead.")
-        if kind in providers:
-            check_streams(kind, where)
         if optional and is_contract(kind):
             continue  # None where no module provides it
         if optional:
@@ -232,14 +226,6 @@ def check_needs(module: Module, implementation: Factory, *, providers: Mapping[t
                 )
             continue
         raise DeclarationError(f"{where} asks for {shown(kind)}, which nobody provides: {instead(kind, providers)}.")
-
-
-def check_streams(contract: type, where: str) -> None:
-    """Refuse the need of a contract that streams: in some topology the stream would have to cross a link."""
-    for method in methods_of(contract).values():
-        if method.streams:
-            what = f"{contract.__name__}, whose {method.name} streams"
-            raise DeclarationError(f"{where} asks for {what}, which does not work between modules yet: {PAGES}.")
 
 
 def instead(kind: Any, providers: Mapping[type, str]) -> str:

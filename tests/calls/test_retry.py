@@ -9,7 +9,7 @@ import pytest
 from craton import CallError, Failed, NotRun, query
 from craton.calls import codec
 from craton.calls.assertion import Signer
-from craton.calls.link import Reply, Request
+from craton.calls.link import Replies, Reply, Request
 from craton.calls.receiver import reply_error
 from craton.calls.retry import Backoff, Budget
 from craton.calls.stub import Remote, stub_of
@@ -32,6 +32,9 @@ class Flickering:
     async def send(self, request: Request) -> Reply:
         self.asked += 1
         return reply_error(self.error) if self.asked <= self.times else Reply("ok", codec.encode(7))
+
+    def stream(self, request: Request) -> Replies:
+        raise NotImplementedError("nothing streams here")
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -366,18 +366,6 @@ def test_a_stream_implemented_as_a_coroutine_is_refused(refused: Refused) -> Non
     """) == "Desk.follow is a coroutine, but Shop.follow is a stream: `yield` its items."
 
 
-def test_a_stream_with_a_route_is_refused_until_the_edge_can_carry_it(refused: Refused) -> None:
-    assert refused("""
-        class Shop(Protocol):
-            @query(get="/lines")
-            def follow(self) -> AsyncIterator[int]: ...
-
-        class Desk(Shop):
-            async def follow(self) -> AsyncIterator[int]:
-                yield 1
-    """) == "Shop.follow streams, and has a route, which does not work yet: return a tuple, page by page."
-
-
 def test_a_route_on_a_method_that_the_contract_lacks_is_refused(refused: Refused) -> None:
     assert refused("""
         class Gone(Fault):

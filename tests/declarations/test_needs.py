@@ -32,37 +32,6 @@ def test_a_contract_that_no_module_provides_is_refused_as_a_need(refused: Refuse
     """) == "Desk.__init__: bar asks for Bar, but no module provides it: add one to the Application."
 
 
-def test_a_need_of_a_contract_that_streams_is_refused_until_links_can_carry_it(refused: Refused) -> None:
-    assert refused("""
-        class Bar(Protocol):
-            @query
-            async def drink(self) -> None: ...
-
-            @query
-            def menu(self) -> AsyncIterator[str]: ...
-
-        class Shop(Protocol):
-            @query
-            async def find(self, sku: str) -> int: ...
-
-        class Keeper(Bar):
-            async def drink(self) -> None: ...
-
-            async def menu(self) -> AsyncIterator[str]:
-                yield "tea"
-
-        class Desk(Shop):
-            def __init__(self, bar: Bar) -> None: ...
-
-            async def find(self, sku: str) -> int: ...
-
-        app = Application("app", [Module("shop", Shop, f"{__name__}:Desk"), Module("bar", Bar, f"{__name__}:Keeper")])
-    """) == (
-        "Desk.__init__: bar asks for Bar, whose menu streams, which does not work between modules yet: "
-        "return a tuple, page by page."
-    )
-
-
 def test_a_need_without_a_type_is_refused(refused: Refused) -> None:
     assert refused("""
         class Shop(Protocol):

@@ -17,7 +17,7 @@ U = TypeVar("U")
 SHORTEST = 16
 """Characters a signing secret must have at least."""
 LIFETIME = 60.0
-"""Seconds from signing for which another service may believe it; the same signature is used for the first half of them."""
+"""Seconds from signing for which another service may believe it; a signature is used again in their first half."""
 KEPT = 4096
 """Callers, and assertions, that are remembered: a signature takes longer than all the rest of what a call carries."""
 

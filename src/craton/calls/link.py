@@ -51,8 +51,8 @@ class Link(Protocol):
 
 
 Replies = AsyncGenerator[Reply, None]
-"""The answer of a query that streams: an "ok" for each item, made as they are taken; then it ends. It may end with one of
-another status: then the stream broke off there. Whoever does not read it to its end closes it."""
+"""The answer of a query that streams: an "ok" for each item, made as they are taken; then it ends. It may end with one
+of another status: then the stream broke off there. Whoever does not read it to its end closes it."""
 Handler = Callable[[Request], Awaitable[Reply | Replies]]
 """What answers requests on the receiving side; it never raises but for cancellation. Each step of a stream runs in the
 context of its call, within its deadline, whichever task takes it."""

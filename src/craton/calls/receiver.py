@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing
 
 from craton import errors
 from craton.calls import codec
 from craton.calls.assertion import Signer
 from craton.calls.context import CONTEXT, NOBODY, Context
 from craton.calls.endpoint import Endpoint
-from craton.calls.link import Reply, Request, Status
+from craton.calls.link import Replies, Reply, Request, Status
+from craton.calls.steps import Steps
 from craton.errors import CallError, Failed, NotRun, OutcomeUnknown
 from craton.sources import Clock
 from craton.values import Fault
@@ -25,39 +27,59 @@ class Receiver:
     def __init__(self, endpoints: Mapping[str, Endpoint], *, signer: Signer, clock: Clock) -> None:
         self.endpoints, self.signer, self.clock = endpoints, signer, clock
 
-    async def __call__(self, request: Request) -> Reply:
+    async def __call__(self, request: Request) -> Reply | Replies:
         """Carry out one request within its time."""
         try:
             async with asyncio.timeout(request.timeout):
                 return await self.answer(request)
         except TimeoutError:
             return reply_error(OutcomeUnknown(f"{request.method}: its deadline passed while it ran."))
-        except Exception as error:  # a caller gets an answer, whatever breaks here
-            return reply_error(as_call_error(request.method, error))
 
-    async def answer(self, request: Request) -> Reply:
-        """Carry out one request."""
-        endpoint = self.endpoints.get(request.method)
-        if endpoint is None:
-            raise NotRun(f"{request.method} is not hosted here: the two sides run different versions or topologies.")
-        arguments = codec.decode_arguments(endpoint.method, request.body)
-        token = CONTEXT.set(self.context_of(request, endpoint))
+    async def answer(self, request: Request) -> Reply | Replies:
+        """Carry out one request, whose time somebody else keeps."""
         try:
-            result = await endpoint.ask(arguments, key=request.key, undoes=request.undoes)
-        except Fault as fault:
-            name, body = codec.encode_fault(fault)
-            if type(fault) not in endpoint.method.raises and not request.undoes:
-                raise
-            return Reply("fault", body, name)
-        finally:
-            CONTEXT.reset(token)
-        return Reply("ok", b"" if request.undoes else codec.encode(result))
+            endpoint = self.endpoints.get(request.method)
+            if endpoint is None:
+                why = "is not hosted here: the two sides run different versions or topologies."
+                raise NotRun(f"{request.method} {why}")
+            arguments = codec.decode_arguments(endpoint.method, request.body)
+            token = CONTEXT.set(self.context_of(request, endpoint))
+            try:
+                result = await endpoint.ask(arguments, key=request.key, undoes=request.undoes)
+            finally:
+                CONTEXT.reset(token)
+            if endpoint.method.streams:
+                return replies(endpoint, request, result)
+            return Reply("ok", b"" if request.undoes else codec.encode(result))
+        except Exception as error:  # a caller gets an answer, whatever breaks here
+            return reply_failure(endpoint, request, error)
 
     def context_of(self, request: Request, endpoint: Endpoint) -> Context:
         """What the call runs in."""
         caller = self.signer.verify(request.caller, now=self.clock.now().timestamp()) if request.caller else NOBODY
         deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
         return Context(caller=caller, deadline=deadline, trace=request.trace, kind=endpoint.method.kind)
+
+
+async def replies(endpoint: Endpoint, request: Request, items: Steps) -> Replies:
+    """The items of a stream, and how it broke off, where it did."""
+    try:
+        async with aclosing(items):
+            async for item in items:
+                yield Reply("ok", codec.encode(item))
+    except Exception as error:
+        yield reply_failure(endpoint, request, error)
+
+
+def reply_failure(endpoint: Endpoint | None, request: Request, error: Exception) -> Reply:
+    """What the caller gets in place of a result."""
+    if isinstance(error, Fault) and endpoint and (type(error) in endpoint.method.raises or request.undoes):
+        try:
+            name, body = codec.encode_fault(error)
+            return Reply("fault", body, name)
+        except Exception as unable:
+            error = unable
+    return reply_error(as_call_error(request.method, error))
 
 
 def as_call_error(method: str, error: Exception) -> CallError:

@@ -36,7 +36,8 @@ class Budget:
 
     def earn(self) -> None:
         """A call was made."""
-        self.left = min(self.reserve, self.left + self.share)
+        if self.left < self.reserve:
+            self.left = min(self.reserve, self.left + self.share)
 
     def take(self) -> bool:
         """Whether one more retry may be made; it counts as made."""

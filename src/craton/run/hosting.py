@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
 
 import msgspec
+from msgspec.structs import astuple
 
-from craton.calls.context import CONTEXT, Context, context
+from craton.calls.context import CONTEXT, Context
 from craton.calls.endpoint import ENDPOINTS, Ask, Endpoint, check_call, key_for
+from craton.calls.steps import Steps
 from craton.contract import Method, methods_of
 from craton.data.commands import Command
 from craton.data.effects import Effect, Settling
@@ -60,7 +62,7 @@ class Hosted:
             return Effect(name, method, body, **where, ids=self.ids, owner=self.owner).ask
         if method.kind == "saga":
             return SagaMethod(name, method, body, self.sagas).ask
-        return Query(body).ask
+        return Query(name, method, body).ask
 
     def wrapped(self, endpoint: Endpoint) -> Callable[..., Any]:
         """What stands on the instance in place of a method that is no query."""
@@ -95,13 +97,19 @@ class Hosted:
 class Query:
     """One query of a module, asked from another process: just called."""
 
-    def __init__(self, body: Body) -> None:
-        self.body = body
+    def __init__(self, name: str, method: Method, body: Body) -> None:
+        self.name, self.method, self.body = name, method, body
 
     async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
-        """The result."""
-        with context(kind="query", key=None, given=None, inner=None, unit=None, run=None):
+        """The result; where it streams, the steps to it."""
+        now = CONTEXT.get()
+        token = CONTEXT.set(Context(caller=now.caller, deadline=now.deadline, trace=now.trace, kind="query"))
+        try:
+            if self.method.streams:
+                return Steps(self.name, cast("AsyncIterator[Any]", self.body(arguments)))
             return await self.body(arguments)
+        finally:
+            CONTEXT.reset(token)
 
 
 def plain(instance: Any, method: Method) -> Body:
@@ -111,4 +119,7 @@ def plain(instance: Any, method: Method) -> Body:
     def body(arguments: msgspec.Struct) -> Awaitable[Any]:
         return original(**{name: getattr(arguments, name) for name in names})  # type: ignore[no-any-return]
 
-    return body
+    def by_place(arguments: msgspec.Struct) -> Awaitable[Any]:
+        return original(*astuple(arguments))  # type: ignore[no-any-return]
+
+    return by_place if method.names == names else body

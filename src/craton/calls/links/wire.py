@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 
 from craton.calls.context import CONTEXT, Context
-from craton.calls.link import Handler, Reply, Request
-from craton.errors import NotRun
+from craton.calls.link import Handler, Replies, Reply, Request
+from craton.errors import Failed, NotRun
 
 
 class WireLink:
@@ -20,16 +21,38 @@ class WireLink:
 
     async def send(self, request: Request) -> Reply:
         """Ask; twice where a retry is safe, and then the answers must agree (law 5: what is keyed is answered once)."""
-        reply = await self.once(request)
+        reply = await self.single(request)
         if self.repeat and request.key is not None and reply.status in ("ok", "fault"):
-            again = await self.once(request)
+            again = await self.single(request)
             if again != reply:
                 raise AssertionError(f"{request.method} answered {reply} and, asked again under its key, {again}")
         elif self.repeat and request.key is None:
-            await self.once(request)
+            await self.single(request)
         return reply
 
-    async def once(self, request: Request) -> Reply:
+    async def stream(self, request: Request) -> Replies:
+        """Ask what streams; with `repeat`, a first time for its first item alone."""
+        for first in [True, False] if self.repeat else [False]:
+            answer = await self.once(request)
+            if isinstance(answer, Reply):
+                yield answer
+                return
+            async with aclosing(answer):
+                if first:
+                    await anext(answer, None)
+                    continue
+                async for reply in answer:
+                    yield reply
+
+    async def single(self, request: Request) -> Reply:
+        """The answer of what does not stream."""
+        answer = await self.once(request)
+        if not isinstance(answer, Reply):
+            await answer.aclose()
+            raise Failed(request.method, "it streams, and was asked as if it did not")
+        return answer
+
+    async def once(self, request: Request) -> Reply | Replies:
         """One request, in a context of its own as on the other side of a network."""
         handler = self.find()
         if handler is None:

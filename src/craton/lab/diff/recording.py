@@ -9,11 +9,12 @@ import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from craton.calls.link import Link, Reply, Request
+from craton.calls.link import Link, Replies, Reply, Request
 from craton.contract import methods_of
 from craton.errors import SettingsError
 
@@ -99,9 +100,25 @@ class RecordedLink:
         finally:
             RUNNING.reset(token)
 
+    async def stream(self, request: Request) -> Replies:
+        """Count it, and send it; each step of it leads elsewhere, too."""
+        self.recorder.asked(request.method)
+        async with aclosing(self.link.stream(request)) as replies:
+            while (reply := await apart(replies)) is not None:
+                yield reply
+
     async def close(self) -> None:
         """Release what it holds."""
         await self.link.close()
+
+
+async def apart(replies: Replies) -> Reply | None:
+    """The next step of a stream, counted elsewhere; None after the last."""
+    token = RUNNING.set("")
+    try:
+        return await anext(replies, None)
+    finally:
+        RUNNING.reset(token)
 
 
 def traffic(file: str) -> dict[tuple[str, str], float]:
