@@ -17,8 +17,8 @@ from bench.shop.application import shop
 from bench.shop.contracts import Catalog, Orders
 from craton.calls.links.rpc import RpcLink, RpcServer
 from craton.data.migrations import migrate
+from craton.run.linking import serve_rest
 from craton.run.process import Process
-from craton.run.serve import edge_of
 from craton.testing.start import SECRET, topology_named
 
 
@@ -37,10 +37,10 @@ async def service(name: str, folder: str, database: str, broker: str = "") -> As
         yield process
 
 
-def links(name: str, folder: str) -> Callable[[str], RpcLink]:
+def links(name: str, folder: str) -> Callable[[str, str], RpcLink]:
     """The links of a service to the others."""
 
-    def link(other: str) -> RpcLink:
+    def link(other: str, kind: str) -> RpcLink:
         return RpcLink([f"unix:{folder}/{other}"], secret=SECRET, service=name, needs=frozenset({other}))
 
     return link
@@ -73,7 +73,7 @@ async def serve_edge(address: str, database: str) -> None:
     alone = links("shop", str(Path.cwd()))  # it has no others
     async with (
         Process(shop, topology, "shop", database=database, secret=SECRET, links=alone, environ={}) as process,
-        edge_of(process, SECRET, at=address),
+        serve_rest(process, address),
     ):
         gc.freeze()  # as `craton serve` does
         await asyncio.Event().wait()

@@ -18,19 +18,24 @@ from craton.errors import DeclarationError, SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One deployable unit: the modules it hosts, and in how many processes."""
+    """One deployable unit: the modules it hosts, and in how many processes.
+
+    With a `command` it is a program in any language, which answers the OpenAPI document of its modules. The command may
+    hold {python}, {port} and {data}.
+    """
 
     name: str
     modules: tuple[str, ...]
     replicas: int = 1
+    command: str = ""
 
 
 LINKS = {
     "local": "local is for modules of one service, and these are of two",
     "wire": "wire is for tests, within one process",
     "rpc": "",
-    "rest": "rest is not available yet",
-    "grpc": "grpc is not available yet",
+    "rest": "",
+    "grpc": "",
 }
 """The kinds of links, and why one may not be chosen in a topology."""
 
@@ -40,7 +45,8 @@ GATEWAY = Service("gateway", ())
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Services, and the links between their modules where they are not the default."""
+    """Services, and the links between their modules where they are not the default: by "orders -> payments", where
+    either side may be "*", and the asking one "gateway"."""
 
     name: str
     services: tuple[Service, ...]
@@ -62,10 +68,17 @@ class Topology:
         raise DeclarationError(f"topology {self.name} has no module {module}: place it in one of its services.")
 
     def link(self, asking: str, asked: str) -> str:
-        """How one module calls another: "local" within a service, else what `links` says, else "rpc"."""
-        if self.home_of(asking) is self.home_of(asked):
+        """How one module, or the gateway, calls a module: "local" within a service, else what `links` says of the two,
+        of the asking one, of the asked one, or of all; else "rpc". Programs in other languages are asked by "rest"."""
+        home = self.home_of(asked)
+        if asking in home.modules:
             return "local"
-        return self.links.get(f"{asking} -> {asked}", "rpc")
+        pairs = (f"{asking} -> {asked}", f"{asking} -> *", f"* -> {asked}", "* -> *")
+        return "rest" if home.command else next((self.links[pair] for pair in pairs if pair in self.links), "rpc")
+
+    def kinds(self, asking: Service, asked: Service) -> frozenset[str]:
+        """The kinds of links by which the modules of one service, or the gateway, may call those of another."""
+        return frozenset(self.link(one, other) for one in asking.modules or (asking.name,) for other in asked.modules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,7 @@ class ServiceTable(msgspec.Struct, forbid_unknown_fields=True):
 
     modules: list[str]
     replicas: int = 1
+    command: str = ""
 
 
 class TopologyTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -125,7 +139,9 @@ OTHER_TABLES = ("companions", "setup")
 """What stands in the file beside the topologies."""
 
 
-TOPOLOGY = 'a topology has services (lists of modules, or tables of modules and replicas), each = "*", and links'
+TOPOLOGY = (
+    'a topology has services (lists of modules, or tables of modules, replicas and command), each = "*", and links'
+)
 COMPANION = "a companion has a command, and may have settings"
 SETUP = "setup may have a command and a hint"
 
@@ -189,10 +205,8 @@ def topology_of(application: Application, name: str, table: TopologyTable) -> To
     shapes = {n: t if isinstance(t, ServiceTable) else ServiceTable(t) for n, t in table.services.items()}
     named = {module for shape in shapes.values() for module in shape.modules}
     rest = [module.name for module in application.modules if module.name not in named]
-    services = [
-        Service(n, tuple(m for item in shape.modules for m in (rest if item == "*" else [item])), shape.replicas)
-        for n, shape in shapes.items()
-    ]
+    held = {n: tuple(m for i in shape.modules for m in (rest if i == "*" else [i])) for n, shape in shapes.items()}
+    services = [Service(n, held[n], shape.replicas, shape.command) for n, shape in shapes.items()]
     services += [Service(module, (module,)) for module in rest if table.each]
     return Topology(name, tuple(services), table.links)
 
@@ -235,17 +249,21 @@ def check_link(topology: Topology, pair: str, kind: str) -> None:
     asking, arrow, asked = pair.partition(" -> ")
     if not arrow:
         raise DeclarationError(f"{where} is malformed: write it like 'orders -> payments'.")
-    for module in (asking, asked):
-        if not any(module in service.modules for service in topology.services):
+    known = {module for service in topology.services for module in service.modules} | {"*"}
+    for module, others in ((asking, {GATEWAY.name}), (asked, set[str]())):
+        if module not in known | others:
             raise DeclarationError(f"{where} names {module}, which is no module: correct it.")
     if kind not in LINKS:
         raise DeclarationError(f"{where} is of an unknown kind {kind!r}: there are {listed(LINKS)}.")
-    if topology.home_of(asking) is topology.home_of(asked):
-        raise DeclarationError(
-            f"{where}: both are in service {topology.home_of(asking).name}, where calls are local: remove the link."
-        )
-    if kind != "rpc":
-        raise DeclarationError(f"{where}: {LINKS[kind]}: use rpc.")
+    if LINKS[kind]:
+        raise DeclarationError(f"{where}: {LINKS[kind]}: use rpc, rest or grpc.")
+    if asked == "*":
+        return
+    home = topology.home_of(asked)
+    if asking in home.modules:
+        raise DeclarationError(f"{where}: both are in service {home.name}, where calls are local: remove the link.")
+    if home.command and kind != "rest":
+        raise DeclarationError(f"{where}: service {home.name} has a command, and is asked by rest: remove the link.")
 
 
 def check_database(service: Service, url: str) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from craton.calls.context import CONTEXT, Context
-from craton.calls.link import Handler, Reply, Request
+from craton.calls.link import Handler, Replies, Reply, Request
 from craton.errors import NotRun, OutcomeUnknown
 from craton.run.process import Process
 from tests.crash.loop import Inline, Killed
@@ -48,7 +48,8 @@ class Service:
         self.asked: set[asyncio.Task[Any]] = set()
         self.process = Process(
             world.application, world.topology, name, database=world.databases.get(name), secret=SECRET,
-            links=lambda service: CrashLink(self, service), environ=world.environ, clock=LoopClock(), ids=world.ids,
+            links=lambda service, kind: CrashLink(self, service), environ=world.environ, clock=LoopClock(),
+            ids=world.ids,
         )
 
     async def open(self) -> None:
@@ -151,6 +152,9 @@ class CrashLink:
         reply: Reply = task.result()
         return reply
 
+    def stream(self, request: Request) -> Replies:
+        raise NotImplementedError("nothing streams here")
+
     async def close(self) -> None:
         """Nothing is held."""
 
@@ -160,5 +164,6 @@ async def answer(handler: Handler, request: Request) -> Reply:
     await asyncio.sleep(WIRE)
     CONTEXT.set(Context())
     reply = await handler(request)
+    assert isinstance(reply, Reply)
     await asyncio.sleep(WIRE)
     return reply

@@ -53,7 +53,7 @@ class Replica:
         self.going.set()
         self.process = Process(
             shop, MONOLITH, "orders", database=database, secret=b"a secret that only tests know",
-            links=lambda service: pytest.fail("a monolith has no links"), environ={},
+            links=lambda service, kind: pytest.fail("a monolith has no links"), environ={},
         )
 
     def reach(self, place: str) -> Awaitable[None] | None:

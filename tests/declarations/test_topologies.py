@@ -31,7 +31,9 @@ class Payments(Protocol):
     async def paid(self) -> int: ...
 
 
-TOPOLOGY = 'a topology has services (lists of modules, or tables of modules and replicas), each = "*", and links'
+TOPOLOGY = (
+    'a topology has services (lists of modules, or tables of modules, replicas and command), each = "*", and links'
+)
 COMPANION = "a companion has a command, and may have settings"
 SHOP = Application("shop", [
     Module("orders", Orders, "a:A"), Module("stock", Stock, "a:B"), Module("payments", Payments, "a:C"),
@@ -103,6 +105,36 @@ def test_a_topology_knows_where_a_module_lives_and_how_it_is_called(load: Load) 
     assert split.service("gateway") == Service("gateway", ())
 
 
+def test_a_link_is_chosen_by_the_pair_then_by_who_asks_then_by_who_is_asked_then_for_all(load: Load) -> None:
+    split = load('''
+        [split]
+        each = "*"
+        [split.links]
+        "orders -> stock" = "rpc"
+        "orders -> *" = "grpc"
+        "* -> payments" = "rest"
+        "gateway -> stock" = "rest"
+        "* -> *" = "grpc"
+    ''')["split"]
+    assert [split.link("orders", asked) for asked in ("stock", "payments")] == ["rpc", "grpc"]
+    assert [split.link("stock", asked) for asked in ("payments", "orders")] == ["rest", "grpc"]
+    assert split.link("gateway", "stock") == "rest"
+    assert split.kinds(split.service("orders"), split.service("payments")) == {"grpc"}
+    assert split.kinds(split.service("gateway"), split.service("payments")) == {"rest"}
+
+
+def test_a_service_with_a_command_is_asked_by_rest_whatever_the_others_are_asked_by(load: Load) -> None:
+    split = load('''
+        [split.services]
+        front = ["*"]
+        stock = { modules = ["stock"], command = "node stock.mjs --port {port}" }
+        [split.links]
+        "* -> *" = "grpc"
+    ''')["split"]
+    assert split.service("stock").command == "node stock.mjs --port {port}"
+    assert (split.link("orders", "stock"), split.link("gateway", "orders")) == ("rest", "grpc")
+
+
 def test_asking_for_a_service_or_module_that_is_not_there_says_what_is(load: Load) -> None:
     monolith = load("")["monolith"]
     with pytest.raises(DeclarationError, match=r"^topology monolith has no service front: it has shop\.$"):
@@ -157,20 +189,21 @@ def test_companions_stand_beside_the_topologies(load: Load, tmp_path: Path) -> N
         "topology a: link 'orders -> stock' is of an unknown kind 'smoke': there are local, wire, rpc, rest, grpc.",
     ),
     (
-        '[a]\neach = "*"\n[a.links]\n"orders -> stock" = "grpc"',
-        "topology a: link 'orders -> stock': grpc is not available yet: use rpc.",
+        '[a.services]\nx = ["*"]\nstock = { modules = ["stock"], command = "node x" }\n[a.links]\n"* -> stock" = "rpc"',
+        "topology a: link '* -> stock': service stock has a command, and is asked by rest: remove the link.",
     ),
     (
-        '[a]\neach = "*"\n[a.links]\n"orders -> stock" = "rest"',
-        "topology a: link 'orders -> stock': rest is not available yet: use rpc.",
+        '[a]\neach = "*"\n[a.links]\n"orders -> gateway" = "rest"',
+        "topology a: link 'orders -> gateway' names gateway, which is no module: correct it.",
     ),
     (
         '[a]\neach = "*"\n[a.links]\n"orders -> stock" = "local"',
-        "topology a: link 'orders -> stock': local is for modules of one service, and these are of two: use rpc.",
+        "topology a: link 'orders -> stock': local is for modules of one service, and these are of two: use rpc, rest "
+        "or grpc.",
     ),
     (
         '[a]\neach = "*"\n[a.links]\n"orders -> stock" = "wire"',
-        "topology a: link 'orders -> stock': wire is for tests, within one process: use rpc.",
+        "topology a: link 'orders -> stock': wire is for tests, within one process: use rpc, rest or grpc.",
     ),
     (
         '[a.services]\nx = ["*"]\n[a.links]\n"orders -> stock" = "rpc"',

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -39,7 +40,7 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve_http(app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS) -> AsyncIterator[int]:
-    """Serve at "host:port" and give the port, which the system chooses for 0.
+    """Serve at "host:port" and give the port, which the system chooses for 0; or at "unix:/path", and give 0.
 
     Leaving it takes no new connections, and waits up to `drain` seconds for the requests in progress.
     """
@@ -50,7 +51,7 @@ async def serve_http(app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS
             await server.up.wait()
             if not server.started:
                 await running
-            yield listening.getsockname()[1]
+            yield 0 if listening.family is socket.AF_UNIX else listening.getsockname()[1]
         finally:
             server.should_exit = True
             await running
@@ -65,7 +66,9 @@ def config_of(app: ASGIApp, *, drain: float) -> uvicorn.Config:
 
 
 def listen(address: str) -> socket.socket:
-    """A socket that listens at "host:port", or at "[::1]:port"."""
+    """A socket that listens at "host:port", at "[::1]:port", or at "unix:/path"."""
+    if address.startswith("unix:"):
+        return listen_unix(address.removeprefix("unix:"))
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not (port.isascii() and port.isdecimal() and int(port) < 2**16):
@@ -74,3 +77,16 @@ def listen(address: str) -> socket.socket:
         return socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise SettingsError(f"cannot serve HTTP at {address}: {error.strerror}; choose another address.") from error
+
+
+def listen_unix(path: str) -> socket.socket:
+    """A Unix socket that listens; what a process that died has left there is removed."""
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        Path(path).unlink(missing_ok=True)
+        made.bind(path)
+        made.listen(100)
+    except OSError as error:
+        made.close()
+        raise SettingsError(f"cannot serve HTTP at unix:{path}: {error.strerror}; choose another address.") from error
+    return made

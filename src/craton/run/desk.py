@@ -54,7 +54,7 @@ async def door(question: Question, environ: Mapping[str, str]) -> AsyncIterator[
     application, topology = load_application(question.package, where.topology)
     every = frozenset(module.name for module in application.modules)
 
-    def link(service: str) -> Link:
+    def link(service: str, kind: str) -> Link:  # who operates them asks all services by rpc
         if service not in where.peers:
             raise NotRun(f"nobody says where {service} answers: add it to CRATON_PEERS.")
         return RpcLink(where.peers[service], secret=secret, service="operator", needs=every)

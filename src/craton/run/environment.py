@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from craton.calls.assertion import derive
@@ -17,9 +18,10 @@ Peers = Mapping[str, tuple[str, ...]]
 class Environment:
     """The settings of one process.
 
-    `database` is a URL, `listen` where it answers other services (rpc), `http` the host and port of its edge, `peers`
-    the addresses of the others, `secret` what all services of one installation share, `broker` the URL of the RabbitMQ
-    server by which events go, if any, and `record` the file for the traffic between modules, where it is recorded.
+    `database` is a URL. It answers at `listen` by rpc, at `http` over HTTP (its edge, and other services by rest), and
+    at `grpc` by gRPC; `peers`, `rest_peers` and `grpc_peers` are where the others do. `secret` is what all services of
+    one installation share, `broker` the URL of the RabbitMQ server by which events go, if any, and `record` the file
+    for the traffic between modules, where it is recorded.
     """
 
     topology: str
@@ -28,7 +30,10 @@ class Environment:
     database: str | None = field(default=None, repr=False)  # it may hold a password
     listen: str | None = None
     http: str | None = None
+    grpc: str | None = None
     peers: Peers = field(default_factory=dict)
+    rest_peers: Peers = field(default_factory=dict)
+    grpc_peers: Peers = field(default_factory=dict)
     broker: str | None = field(default=None, repr=False)  # it may hold a password
     record: str | None = None
 
@@ -52,13 +57,30 @@ class Environment:
 
     def variables(self) -> dict[str, str]:
         """The variables that tell a process this."""
-        peers = ";".join(f"{name}={','.join(addresses)}" for name, addresses in self.peers.items())
         found = {
-            "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(), "PEERS": peers,
-            "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http,
-            "BROKER": self.broker, "RECORD": self.record,
+            "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(),
+            "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http, "GRPC": self.grpc,
+            "PEERS": written(self.peers), "REST_PEERS": written(self.rest_peers),
+            "GRPC_PEERS": written(self.grpc_peers), "BROKER": self.broker, "RECORD": self.record,
         }
         return {f"CRATON_{name}": text for name, text in found.items() if text}
+
+    def doors(self) -> dict[str, str]:
+        """Where it answers, by kind of link."""
+        found = {"rpc": self.listen, "rest": self.http, "grpc": self.grpc}
+        return {kind: address for kind, address in found.items() if address}
+
+    def whereabouts(self, kind: str) -> tuple[str, Peers]:
+        """Where the others answer by a kind of link, and the variable that says so."""
+        return {
+            "rpc": ("CRATON_PEERS", self.peers), "rest": ("CRATON_REST_PEERS", self.rest_peers),
+            "grpc": ("CRATON_GRPC_PEERS", self.grpc_peers),
+        }[kind]
+
+
+def written(peers: Peers) -> str:
+    """Peers as `peers_of` reads them."""
+    return ";".join(f"{name}={','.join(addresses)}" for name, addresses in peers.items())
 
 
 def secret_of(text: str) -> bytes:
@@ -86,27 +108,38 @@ def address_of(text: str) -> str:
     return str(Address.parse(text))
 
 
-def http_of(text: str) -> str:
-    """A host and a port."""
+def place_of(text: str) -> str:
+    """A host and a port, or a Unix socket."""
     try:
-        Address.parse(f"tcp:{text}")
+        Address.parse(text if text.startswith("unix:") else f"tcp:{text}")
     except SettingsError:
-        raise SettingsError(f"{text!r} is no place for HTTP: write host:port, such as 127.0.0.1:8000.") from None
+        raise SettingsError(
+            f"{text!r} is no place for HTTP: write host:port, such as 127.0.0.1:8000, or unix:/path."
+        ) from None
     return text
 
 
-def peers_of(text: str) -> Peers:
+def origin_of(text: str) -> str:
+    """Where somebody answers over HTTP: a place, or the beginning of a URL."""
+    scheme, separator, place = text.partition("://")
+    if separator and scheme in ("http", "https") and place.strip("/"):
+        return text.rstrip("/")
+    return place_of(text)
+
+
+def peers_of(text: str, address: Callable[[str], str] = address_of) -> Peers:
     """`inventory=unix:/a.sock;orders=tcp:h:1,tcp:h:2`: where each service answers, with all its replicas."""
     pairs = [part.partition("=") for part in text.split(";") if part]
     for name, equals, addresses in pairs:
         if not (name and equals and addresses):
             raise SettingsError(f"{name!r} is no peer: write service=address, several with semicolons between them.")
-    return {name: tuple(address_of(address) for address in addresses.split(",")) for name, _, addresses in pairs}
+    return {name: tuple(address(one) for one in addresses.split(",")) for name, _, addresses in pairs}
 
 
 READERS: Mapping[str, Callable[[str], Any]] = {
     "topology": str, "service": str, "secret": secret_of, "database": database_of, "listen": address_of,
-    "http": http_of, "peers": peers_of, "broker": broker_of, "record": str,
+    "http": place_of, "grpc": place_of, "peers": peers_of, "rest_peers": partial(peers_of, address=origin_of),
+    "grpc_peers": partial(peers_of, address=place_of), "broker": broker_of, "record": str,
 }
 REQUIRED = {
     "topology": "the name of a topology, such as monolith",

@@ -95,26 +95,36 @@ class Plan:
     def program(self, service: Service, replica: int) -> Program:
         """One process of a service."""
         edge = service is GATEWAY or self.is_one_process()
+        asked = self.asked_by(service)
         environment = Environment(
             topology=self.topology.name, service=service.name, secret=self.folder.secret(),
-            database=self.databases().get(service.name), peers=self.peers(service),
-            http=f"{HOST}:{self.port}" if edge else None, record=str(self.record.resolve()) if self.record else None,
-            listen=None if service is GATEWAY else self.address(service, replica), broker=self.broker,
+            database=self.databases().get(service.name), broker=self.broker,
+            peers=self.peers(service), rest_peers=self.peers(service, "rest"), grpc_peers=self.peers(service, "grpc"),
+            listen=None if service is GATEWAY else self.address(service, replica),
+            http=f"{HOST}:{self.port}" if edge else self.address(service, replica, "rest") if "rest" in asked else None,
+            grpc=self.address(service, replica, "grpc") if "grpc" in asked else None,
+            record=str(self.record.resolve()) if self.record else None,
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
         command = [sys.executable, "-m", "craton", "serve", self.package, "--service", service.name]
         answers_at = Address(host=HOST, port=self.port) if edge else Address.parse(self.address(service, replica))
         return Program(name, command, self.environ | self.settings | environment.variables(), answers_at)
 
-    def address(self, service: Service, replica: int) -> str:
-        """Where one process of a service answers the others."""
-        return f"unix:{self.sockets}/{service.name}.{replica}"
+    def address(self, service: Service, replica: int, kind: str = "rpc") -> str:
+        """Where one process of a service answers the others by a kind of link."""
+        return f"unix:{self.sockets}/{service.name}.{replica}" + ("" if kind == "rpc" else f".{kind}")
 
-    def peers(self, service: Service) -> dict[str, tuple[str, ...]]:
-        """Where the other services answer."""
+    def asked_by(self, service: Service) -> set[str]:
+        """The kinds of links by which others may ask a service."""
+        others = [other for other in (*self.topology.services, GATEWAY) if other is not service]
+        return {kind for other in others for kind in self.topology.kinds(other, service)}
+
+    def peers(self, service: Service, kind: str = "rpc") -> dict[str, tuple[str, ...]]:
+        """Where the other services answer by a kind of link: by rpc all do, since operators ask by it."""
         return {
-            other.name: tuple(self.address(other, n) for n in range(1, other.replicas + 1))
-            for other in self.topology.services if other is not service
+            other.name: tuple(self.address(other, n, kind) for n in range(1, other.replicas + 1))
+            for other in self.topology.services
+            if other is not service and (kind == "rpc" or kind in self.topology.kinds(service, other))
         }
 
     def setup_program(self) -> Program | None:

@@ -33,16 +33,18 @@ EVENTS = Method(
 
 
 class Direct:
-    """The transport without a broker: straight to the service that hosts the destination. `reach` gives the way."""
+    """The transport without a broker: straight to the service that hosts the destination. `reach` gives the way from
+    one module to another."""
 
-    def __init__(self, reach: Callable[[str], Ask]) -> None:
+    def __init__(self, reach: Callable[[str, str], Ask]) -> None:
         self.reach = reach
 
     async def send(self, destination: str, batch: Sequence[Message]) -> Sequence[Verdict]:
         """Call the destination's endpoint."""
         deadline = asyncio.get_running_loop().time() + LONGEST
         with context(caller=NOBODY, deadline=deadline):
-            verdicts: Sequence[Verdict] = await self.reach(destination)(EVENTS.arguments(batch=tuple(batch)))
+            ask = self.reach(batch[0].source, destination)
+            verdicts: Sequence[Verdict] = await ask(EVENTS.arguments(batch=tuple(batch)))
             return verdicts
 
 

@@ -25,6 +25,7 @@ from craton.calls.stub import Remote, stub_of
 from craton.contract import Method, is_contract
 from craton.data.database import Database
 from craton.data.store import open_store
+from craton.edge.door import Door
 from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
 from craton.implementation import Factory
 from craton.messages.brokers import broker_at
@@ -40,7 +41,7 @@ from craton.sagas.saga import Saga
 from craton.sagas.sagas import SagaStatus
 from craton.settings import Settings, settings_of
 from craton.sources import Clock, Ids, SystemClock, SystemIds
-from craton.topology import Topology
+from craton.topology import GATEWAY, Topology
 from craton.values import Fault
 
 T = TypeVar("T")
@@ -67,15 +68,15 @@ class Observer(Protocol):
 class Process:
     """One service of a topology, running: `async with Process(...) as process`.
 
-    `links` gives the link to a service by name; its own name is asked for only with `local=False`, which sends the
-    calls between co-located modules over a link, too. `environ` holds the modules' settings. `observer` is told of all
-    calls, and closed at the end; without one nothing is wrapped. `broker`: the URL of what carries events to other
-    services; without one they go straight.
+    `links` gives the link to a service by its name and the kind of link; its own name is asked for only with
+    `local=False`, which sends the calls between co-located modules over a link, too. `environ` holds the modules'
+    settings. `observer` is told of all calls, and closed at the end; without one nothing is wrapped. `broker`: the URL
+    of what carries events to other services; without one they go straight.
     """
 
     def __init__(
         self, application: Application, topology: Topology, name: str,
-        *, database: str | None, secret: bytes, links: Callable[[str], Link], environ: Mapping[str, str],
+        *, database: str | None, secret: bytes, links: Callable[[str, str], Link], environ: Mapping[str, str],
         clock: Clock | None = None, ids: Ids | None = None, local: bool = True, observer: Observer | None = None,
         broker: str | None = None,
     ) -> None:
@@ -84,11 +85,11 @@ class Process:
         self.service = topology.service(name)
         self.database, self.secret, self.environ, self.local = database, secret, environ, local
         self.clock, self.ids = clock or SystemClock(), ids or SystemIds()
-        self.find_link, self.links, self.budgets = links, dict[str, Link](), dict[str, Budget]()
+        self.find_link, self.links, self.budgets = links, dict[tuple[str, str], Link](), dict[str, Budget]()
         self.signer, self.broker = Signer(secret), broker
         self.hosted: dict[str, Hosted] = {}
         self.streams: dict[str, Streams] = {}
-        self.stubs: dict[str, Any] = {}
+        self.stubs: dict[tuple[str, str], Any] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.sites: dict[str, Any] = {}
         """The ASGI applications hosted here, by path."""
@@ -221,7 +222,7 @@ class Process:
         """One need of one module."""
         provider = self.provider(need)
         if provider is not None:
-            return self.get(provider.contract)
+            return self.neighbour(module.name, provider)
         if is_contract(need):
             return None  # an optional one: the others were refused
         if need is module.settings and issubclass(need, Settings):
@@ -238,7 +239,7 @@ class Process:
         return {
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
             Streams: lambda: self.streams_of(module),
-            Saga: Saga, Call: lambda: Call(self.verify), Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
+            Saga: Saga, Call: lambda: Call(self.verify), Door: lambda: self, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
             random.Random: random.SystemRandom,
         }
 
@@ -265,23 +266,27 @@ class Process:
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module as its neighbours see it: the implementation itself where it is hosted here, else a stub."""
-        module = self.application.of(cast("type", contract))
-        if self.local and module.name in self.hosted:
-            return cast("T", self.hosted[module.name].instance)
-        if module.name not in self.stubs:
-            self.stubs[module.name] = stub_of(module.contract, module.name, self.remote)
-        return cast("T", self.stubs[module.name])
+        return cast("T", self.neighbour(GATEWAY.name, self.application.of(cast("type", contract))))
 
-    def remote(self, name: str, method: Method) -> Remote:
-        """One method of a module hosted elsewhere."""
-        home = self.topology.home_of(name.partition(".")[0]).name
-        if home not in self.links:
-            link = self.find_link(home)
-            self.links[home] = self.observer.over(link) if self.observer else link
-            self.budgets[home] = Budget()
+    def neighbour(self, asking: str, module: Module) -> Any:
+        """A module as another one, or the gateway, sees it."""
+        if self.local and module.name in self.hosted:
+            return self.hosted[module.name].instance
+        if (asking, module.name) not in self.stubs:
+            remote = partial(self.remote, asking=asking)
+            self.stubs[asking, module.name] = stub_of(module.contract, module.name, remote)
+        return self.stubs[asking, module.name]
+
+    def remote(self, name: str, method: Method, *, asking: str = GATEWAY.name) -> Remote:
+        """One method of a module hosted elsewhere, by the link that the topology chose for who asks."""
+        module = name.partition(".")[0]
+        home, kind = self.topology.home_of(module).name, self.topology.link(asking, module)
+        if (home, kind) not in self.links:
+            link = self.find_link(home, kind)
+            self.links[home, kind] = self.observer.over(link) if self.observer else link
         return Remote(
-            name, method, link=self.links[home], signer=self.signer, clock=self.clock, ids=self.ids,
-            budget=self.budgets[home],
+            name, method, link=self.links[home, kind], signer=self.signer, clock=self.clock, ids=self.ids,
+            budget=self.budgets.setdefault(home, Budget()),
         )
 
     def endpoint(self, asking: str, name: str) -> Endpoint:
@@ -289,13 +294,15 @@ class Process:
         module, _, method = name.partition(".")
         if name in self.endpoints and (self.local or module == asking):
             return self.endpoints[name]
-        remote = self.remote(name, self.contract_methods(module)[method])
+        remote = self.remote(name, self.contract_methods(module)[method], asking=asking)
         return Endpoint(module, remote.method, remote.ask)
 
-    def reach(self, module: str) -> Ask:
-        """What takes events for a module."""
+    def reach(self, asking: str, module: str) -> Ask:
+        """What takes the events of one module for another."""
         name = f"{module}.{EVENTS.name}"
-        return self.endpoints[name].ask if self.local and name in self.endpoints else self.remote(name, EVENTS).ask
+        if self.local and name in self.endpoints:
+            return self.endpoints[name].ask
+        return self.remote(name, EVENTS, asking=asking).ask
 
     def contract_methods(self, module: str) -> dict[str, Method]:
         """The methods of a module's contract."""

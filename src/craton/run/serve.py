@@ -9,20 +9,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 
-from craton.application import Application, implementations, needs_of
-from craton.calls.link import Link
-from craton.calls.links.rpc import RpcLink, RpcServer
+from craton.application import Application
 from craton.data.schema import pending
 from craton.errors import SettingsError
-from craton.messages.events import Events
-from craton.messages.streams import Streams
 from craton.run.environment import Environment
+from craton.run.linking import KINDS, Links
 from craton.run.loading import load_application
-from craton.run.post import EVENTS
 from craton.run.process import Observer, Process
-from craton.topology import Service, Topology
+from craton.topology import Service
 
 POLL = 1.0  # seconds between looks at the migrations
 log = logging.getLogger("craton")
@@ -85,23 +81,12 @@ async def serve(
             broker=environment.broker,
             observer=observer,
         ))
-        if environment.listen:
-            server = RpcServer(process.handler, environment.listen, secret=environment.secret, service=service.name)
-            await stack.enter_async_context(server)
-        if environment.http:
-            await stack.enter_async_context(edge_of(process, environment.secret, at=environment.http))
+        process.sites |= await stack.enter_async_context(links.sites())
+        for kind, address in environment.doors().items():
+            await stack.enter_async_context(KINDS[kind].serve(process, address))
         gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
         log.info("ready")
         await asyncio.Event().wait()
-
-
-def edge_of(process: Process, secret: bytes, *, at: str) -> AbstractAsyncContextManager[int]:
-    """The edge of a process, served at an address. Who has none does not load what it needs, either."""
-    from craton.edge.authentication import Tokens
-    from craton.edge.rest import edge
-    from craton.edge.server import serve_http
-
-    return serve_http(edge(process, Tokens(secret, process.application.name), sites=process.sites), at)
 
 
 async def migrated(application: Application, service: Service, database: str | None) -> None:
@@ -118,24 +103,3 @@ async def migrated(application: Application, service: Service, database: str | N
         told = True
         await asyncio.sleep(POLL)
 
-
-class Links:
-    """The way to each other service. What may be asked of it is what the modules here declare that they need."""
-
-    def __init__(self, application: Application, topology: Topology, environment: Environment) -> None:
-        self.environment = environment
-        contracts = {module.contract: module.name for module in application.modules}
-        found = implementations(application, topology.service(environment.service).modules).values()
-        needed = {contracts[need] for kind in found for need in needs_of(kind).values() if need in contracts}
-        called = set(contracts.values() if environment.http else needed)  # the edge serves every module
-        publishes = any(need in (Events, Streams) for kind in found for need in needs_of(kind).values())
-        told = {name for names in application.destinations().values() for name in names} if publishes else set()
-        self.needs = frozenset(called | {f"{module}.{EVENTS.name}" for module in told})
-        homes = {topology.home_of(module).name for module in called | told} - {environment.service}
-        if missing := sorted(homes - environment.peers.keys()):
-            raise SettingsError(f"CRATON_PEERS does not say where to reach {', '.join(missing)}: add service=address.")
-
-    def __call__(self, service: str) -> Link:
-        """A link to a service."""
-        told = self.environment
-        return RpcLink(told.peers[service], secret=told.secret, service=told.service, needs=self.needs)

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from craton.calls.link import Link
-from craton.calls.links.rpc import RpcLink
 from craton.run.child import Child, Say
 from craton.run.databases import migrate_all
 from craton.run.folder import Folder
+from craton.run.linking import KINDS, Way
 from craton.run.plan import Plan
 from craton.run.process import Process
 from craton.run.supervisor import Options, first_of, plan_of, running, set_up
@@ -75,13 +75,15 @@ def door_of(plan: Plan) -> Process:
     )
 
 
-def links_of(plan: Plan) -> Callable[[str], Link]:
+def links_of(plan: Plan) -> Callable[[str, str], Link]:
     """The way from the test to each service."""
     every = frozenset(module.name for module in plan.application.modules)
 
-    def link(service: str) -> Link:
-        addresses = plan.peers(GATEWAY)[service]
-        return RpcLink(addresses, secret=plan.folder.secret(), service="test", needs=every)
+    def link(service: str, kind: str) -> Link:
+        return KINDS[kind].connect(Way(
+            application=plan.application, addresses=plan.peers(GATEWAY, kind)[service], secret=plan.folder.secret(),
+            service="test", needs=every, foreign=bool(plan.topology.service(service).command),
+        ))
 
     return link
 

@@ -6,7 +6,13 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +23,7 @@ from craton.calls.links.wire import WireLink
 from craton.data.migrations import migrate
 from craton.errors import DeclarationError
 from craton.module import Module
+from craton.run.linking import KINDS, Way
 from craton.run.operating import Operator
 from craton.run.process import Process
 from craton.sources import Clock, Ids
@@ -36,6 +43,7 @@ class Running:
         self.application, self.topology, self.link = application, topology, link
         self.databases, self.options = databases, options
         self.processes: dict[str, Process] = {}
+        self.sockets, self.doors = Path(), dict[str, AbstractAsyncContextManager[object]]()
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module: the implementation itself in a monolith with plain calls, else what sends the calls there."""
@@ -85,15 +93,29 @@ class Running:
             links=self.links, local=self.link == "local", **self.options,
         )
         self.processes[name] = await process.__aenter__()
+        if self.link in KINDS and process.service.modules:
+            self.doors[name] = KINDS[self.link].serve(process, self.address(name))
+            await self.doors[name].__aenter__()
         return process
 
     async def close(self, name: str) -> None:
         """Stop one service; calls to it are not run until it is opened again."""
+        if name in self.doors:
+            await self.doors.pop(name).__aexit__(None, None, None)
         await self.processes.pop(name).__aexit__(None, None, None)
 
-    def links(self, service: str) -> Link:
-        """The link to a service, through the codec."""
-        return WireLink(lambda: self.handler(service), repeat=self.link == "wire")
+    def address(self, service: str) -> str:
+        """Where a service answers, where links go over sockets."""
+        return f"unix:{self.sockets}/{service}.sock"
+
+    def links(self, service: str, kind: str) -> Link:
+        """The link to a service: through the codec, or over a socket where each call is to go by one kind of link."""
+        if self.link not in KINDS:
+            return WireLink(lambda: self.handler(service), repeat=self.link == "wire")
+        return KINDS[self.link].connect(Way(
+            application=self.application, addresses=(self.address(service),), secret=SECRET, service="test",
+            needs=frozenset(module.name for module in self.application.modules),
+        ))
 
     def handler(self, service: str) -> Any:
         """What answers for a service now; None while it is stopped."""
@@ -103,7 +125,8 @@ class Running:
 
 @asynccontextmanager
 async def start(
-    application: Application, *, topology: str | Topology = "monolith", link: Literal["local", "wire", "rpc"] = "local",
+    application: Application, *, topology: str | Topology = "monolith",
+    link: Literal["local", "wire", "rest", "grpc", "rpc"] = "local",
     database: str | None = None, data: Path | None = None, environ: Mapping[str, str] | None = None,
     clock: Clock | None = None, ids: Ids | None = None, broker: str | None = None,
 ) -> AsyncIterator[Running]:
@@ -112,7 +135,9 @@ async def start(
     `topology` is a name from the application's topology.toml, or a Topology. With link="local", modules of one service
     call each other by plain method calls, and services call each other through the codec. With link="wire", every call
     goes through the codec, and every call that may be retried is made twice, to find what is not idempotent. With
-    link="rpc", the services are real processes (see `Processes`), and the topology must be one of the file. `database`
+    link="rest" or "grpc", every call goes over a socket by that kind of link, still within this process. With
+    link="rpc", the services are real processes (see `Processes`), linked as their topology says, which must be one of
+    the file. `database`
     is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary
     directory. `broker`: the URL of a RabbitMQ server.
     """
@@ -126,13 +151,15 @@ async def start(
             yield processes
         return
     found = topology if isinstance(topology, Topology) else topology_named(application, topology)
-    with directory(data) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(directory(data))
         databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in found.services}
         for service in found.services:
             if kept := application.kept(service.modules):
                 await migrate(databases[service.name], kept)
         options = dict(environ=environ or {}, clock=clock, ids=ids, broker=broker)
         running = Running(application, found, link=link, databases=databases, **options)
+        running.sockets = stack.enter_context(directory(None))
         try:
             for name in [*(s.name for s in found.services), "gateway"]:
                 await running.open(name)

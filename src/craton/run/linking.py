@@ -1,0 +1,142 @@
+"""The kinds of links between processes: how a process answers by each, and how it asks by it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from craton.application import Application, implementations, needs_of
+from craton.calls.link import Link
+from craton.calls.links.rpc import RpcLink, RpcServer
+from craton.errors import SettingsError
+from craton.messages.events import Events
+from craton.messages.streams import Streams
+from craton.run.environment import Environment
+from craton.run.post import EVENTS
+from craton.topology import GATEWAY, Service, Topology
+
+if TYPE_CHECKING:
+    from craton.run.process import Process
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """The way to a service: the addresses of its replicas, and what the asking side says of itself.
+
+    `service` is who asks, and `needs` the modules it may ask. `foreign`: the other side is no service of Craton.
+    """
+
+    application: Application
+    addresses: tuple[str, ...]
+    secret: bytes
+    service: str
+    needs: frozenset[str]
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of link: `serve` answers at an address with what a process offers, `connect` makes the asking side."""
+
+    serve: Callable[[Process, str], AbstractAsyncContextManager[object]]
+    connect: Callable[[Way], Link]
+
+
+def serve_rpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:
+    """Answer by rpc at unix:/path or tcp:host:port."""
+    return RpcServer(process.handler, address, secret=process.secret, service=process.name)
+
+
+def connect_rpc(way: Way) -> Link:
+    """Ask by rpc."""
+    return RpcLink(way.addresses, secret=way.secret, service=way.service, needs=way.needs)
+
+
+def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[object]:
+    """Answer over HTTP at unix:/path or host:port. Who has no such address does not load what it needs, either."""
+    from craton.edge.rest import edge
+    from craton.edge.server import serve_http
+
+    own = process.service.modules or None  # the gateway answers for all
+    return serve_http(edge(process, process.tokens, sites=process.sites, modules=own), address)
+
+
+def connect_rest(way: Way) -> Link:
+    """Ask over HTTP."""
+    raise SettingsError("links of the kind rest are not here yet: use rpc.")
+
+
+def serve_grpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:
+    """Answer by gRPC at unix:/path or host:port."""
+    raise SettingsError("links of the kind grpc are not here yet: use rpc.")
+
+
+def connect_grpc(way: Way) -> Link:
+    """Ask by gRPC."""
+    raise SettingsError("links of the kind grpc are not here yet: use rpc.")
+
+
+KINDS: Mapping[str, Kind] = {
+    "rpc": Kind(serve_rpc, connect_rpc), "rest": Kind(serve_rest, connect_rest), "grpc": Kind(serve_grpc, connect_grpc),
+}
+"""Every link that a topology may choose. What one needs besides is imported when it is used."""
+
+
+class Links:
+    """The way to each other service. What may be asked of it is what the modules here declare that they need."""
+
+    def __init__(self, application: Application, topology: Topology, environment: Environment) -> None:
+        self.application, self.topology, self.environment = application, topology, environment
+        service = topology.service(environment.service)
+        calls, told = calls_of(application, service), deliveries_of(application, service)
+        self.needs = frozenset({asked for _, asked in calls} | {f"{module}.{EVENTS.name}" for _, module in told})
+        away = [pair for pair in sorted(calls | told) if pair[1] not in service.modules]
+        for kind, home in sorted({(topology.link(*pair), topology.home_of(pair[1]).name) for pair in away}):
+            self.addresses(home, kind)
+
+    def __call__(self, service: str, kind: str) -> Link:
+        """A link of this kind to a service."""
+        told = self.environment
+        return KINDS[kind].connect(Way(
+            application=self.application, addresses=self.addresses(service, kind), secret=told.secret,
+            service=told.service, needs=self.needs, foreign=bool(self.topology.service(service).command),
+        ))
+
+    @asynccontextmanager
+    async def sites(self) -> AsyncIterator[dict[str, Any]]:
+        """The ASGI applications of other services by path, to the gateway: who has none does not load what forwards."""
+        async with AsyncExitStack() as stack:
+            found = {}
+            for module in self.application.modules if self.environment.service == GATEWAY.name else ():
+                if module.asgi:
+                    from craton.edge.forward import Forward
+
+                    home = self.topology.home_of(module.name).name
+                    forward = Forward(self.addresses(home, self.topology.link(GATEWAY.name, module.name)))
+                    found[module.path] = await stack.enter_async_context(forward)
+            yield found
+
+    def addresses(self, service: str, kind: str) -> tuple[str, ...]:
+        """Where a service answers by a kind of link."""
+        variable, peers = self.environment.whereabouts(kind)
+        if service not in peers:
+            raise SettingsError(f"{variable} does not say where to reach {service}: add service=address.")
+        return peers[service]
+
+
+def calls_of(application: Application, service: Service) -> set[tuple[str, str]]:
+    """Which module of a service asks which other; the gateway asks every one."""
+    if service is GATEWAY:
+        return {(GATEWAY.name, module.name) for module in application.modules}
+    contracts = {module.contract: module.name for module in application.modules}
+    found = implementations(application, service.modules)
+    return {(m, contracts[need]) for m, kind in found.items() for need in needs_of(kind).values() if need in contracts}
+
+
+def deliveries_of(application: Application, service: Service) -> set[tuple[str, str]]:
+    """Which module of a service may have events for which other."""
+    found = implementations(application, service.modules)
+    publish = [m for m, kind in found.items() if any(need in (Events, Streams) for need in needs_of(kind).values())]
+    return {(m, name) for m in publish for names in application.destinations().values() for name in names}
