@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from craton.calls.offload import Offload
     from craton.data.database import Database
     from craton.edge.authentication import Tokens
+    from craton.edge.door import Door
     from craton.messages.events import Events
     from craton.messages.projections import Projected, Projection
     from craton.messages.streams import Repository, Stream, Streams
@@ -50,6 +51,7 @@ NEEDS = {
     "Call": "craton.calls.call",
     "Caller": "craton.calls.context",
     "Database": "craton.data.database",
+    "Door": "craton.edge.door",
     "Events": "craton.messages.events",
     "Projected": "craton.messages.projections",
     "Projection": "craton.messages.projections",
@@ -64,11 +66,11 @@ NEEDS = {
 
 __all__ = [
     "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
-    "CratonError", "Database", "DeclarationError", "Event", "Events", "Failed", "Fault", "Ids", "InvalidArguments",
-    "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "OutcomeUnknown",
-    "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Saga", "Secret", "Settings",
-    "SettingsError", "StillRunning", "Stream", "Streams", "Tokens", "Topology", "UnknownEvent", "Value",
-    "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
+    "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed", "Fault", "Ids",
+    "InvalidArguments", "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload",
+    "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository",
+    "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Stream", "Streams", "Tokens", "Topology",
+    "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 

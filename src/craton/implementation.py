@@ -17,7 +17,7 @@ from craton.settings import Settings
 
 PROVIDED = frozenset({
     "craton.calls.call.Call", "craton.calls.offload.Offload", "craton.data.database.Database",
-    "craton.edge.authentication.Tokens", "craton.messages.events.Events",
+    "craton.edge.authentication.Tokens", "craton.edge.door.Door", "craton.messages.events.Events",
     "craton.messages.streams.Streams", "craton.sagas.saga.Saga", "craton.sources.Clock", "craton.sources.Ids",
     "random.Random",
 })

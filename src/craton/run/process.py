@@ -239,8 +239,8 @@ class Process:
         return {
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
             Streams: lambda: self.streams_of(module),
-            Saga: Saga, Call: lambda: Call(self.verify), Door: lambda: self, Clock: lambda: self.clock, Ids: lambda: self.ids, Offload: lambda: self.offload,
-            random.Random: random.SystemRandom,
+            Saga: Saga, Call: lambda: Call(self.verify), Clock: lambda: self.clock, Ids: lambda: self.ids,
+            Door: lambda: self, Offload: lambda: self.offload, random.Random: random.SystemRandom,
         }
 
     @cached_property
