@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -101,6 +102,14 @@ def find_application(name: str) -> Application:
     return next(iter(found.values()))
 
 
+def package_of(application: Application) -> str:
+    """The package ("apps.store") whose file `application` holds it; empty for one that a test made."""
+    for name, module in list(sys.modules.items()):
+        if name.endswith(".application") and any(value is application for value in vars(module).values()):
+            return name.removesuffix(".application")
+    return ""
+
+
 def implementations(application: Application, names: Iterable[str]) -> dict[str, Any]:
     """The implementations of these modules by name, and what makes their ASGI applications, loaded and checked against
     contracts, needs and each other."""
@@ -136,4 +145,4 @@ def table_names(module: Module) -> tuple[str, ...]:
     return tuple(sorted(tables))
 
 
-__all__ = ["Application", "find_application", "implementations", "needs_of", "tables"]
+__all__ = ["Application", "find_application", "implementations", "needs_of", "package_of", "tables"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from craton.application import Application, implementations, needs_of
+from craton.application import Application, implementations, needs_of, package_of
 from craton.calls.link import Link
 from craton.calls.links.rpc import RpcLink, RpcServer
 from craton.errors import SettingsError
@@ -15,9 +16,10 @@ from craton.messages.events import Events
 from craton.messages.streams import Streams
 from craton.run.environment import Environment
 from craton.run.post import EVENTS
-from craton.topology import GATEWAY, Service, Topology
+from craton.topology import GATEWAY, Service, Topology, topology_file
 
 if TYPE_CHECKING:
+    from craton.calls.links.grpc.schema import Schema
     from craton.run.process import Process
 
 
@@ -46,7 +48,7 @@ class Kind:
 
 def serve_rpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:
     """Answer by rpc at unix:/path or tcp:host:port."""
-    return RpcServer(process.handler, address, secret=process.secret, service=process.name)
+    return RpcServer(process.handler.answer, address, secret=process.secret, service=process.name)
 
 
 def connect_rpc(way: Way) -> Link:
@@ -69,13 +71,33 @@ def connect_rest(way: Way) -> Link:
 
 
 def serve_grpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:
-    """Answer by gRPC at unix:/path or host:port."""
-    raise SettingsError("links of the kind grpc are not here yet: use rpc.")
+    """Answer by gRPC at unix:/path or host:port: other services, and clients outside what has a route."""
+    from craton.calls.links.grpc.server import GrpcServer
+    from craton.edge.grpc import Outside
+
+    modules = process.service.modules or tuple(module.name for module in process.application.modules)
+    return GrpcServer(
+        process.handler, address, schema_of(process.application), modules=modules, secret=process.secret,
+        outside=Outside(process, process.tokens), clock=process.clock,
+    )
 
 
 def connect_grpc(way: Way) -> Link:
     """Ask by gRPC."""
-    raise SettingsError("links of the kind grpc are not here yet: use rpc.")
+    from craton.calls.links.grpc.link import GrpcLink
+
+    schema = schema_of(way.application)
+    return GrpcLink(way.addresses, schema, secret=way.secret, service=way.service, needs=way.needs)
+
+
+@cache
+def schema_of(application: Application) -> Schema:
+    """The contracts as gRPC has them, with the numbers that were written down beside the application."""
+    from craton.calls.links.grpc.numbers import LOCK, Numbers
+    from craton.calls.links.grpc.schema import Schema
+
+    package = package_of(application)
+    return Schema(application, Numbers.read(topology_file(package).with_name(LOCK)) if package else None)
 
 
 KINDS: Mapping[str, Kind] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
@@ -16,7 +15,7 @@ from contextlib import (
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from craton.application import Application
+from craton.application import Application, package_of
 from craton.calls.context import NOBODY, Caller, context
 from craton.calls.link import Link
 from craton.calls.links.wire import WireLink
@@ -176,14 +175,6 @@ def topology_named(application: Application, name: str) -> Topology:
     if name not in topologies:
         raise DeclarationError(f"{application.name} has no topology {name}: it has {', '.join(topologies)}.")
     return topologies[name]
-
-
-def package_of(application: Application) -> str:
-    """The package ("apps.store") whose file `application` holds it; empty for one that a test made."""
-    for name, module in list(sys.modules.items()):
-        if name.endswith(".application") and any(value is application for value in vars(module).values()):
-            return name.removesuffix(".application")
-    return ""
 
 
 def database_of(service: str, services: int, base: str | None, folder: Path) -> str:

@@ -1,0 +1,138 @@
+"""The edge by gRPC: what clients outside may ask, admitted as over HTTP, under the same tokens and keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from craton.calls import codec
+from craton.calls.context import NOBODY, Caller, scoped
+from craton.calls.link import Replies, Reply
+from craton.calls.links.grpc.server import Asked
+from craton.calls.receiver import as_call_error, reply_error
+from craton.edge.authentication import Tokens
+from craton.edge.door import Door
+from craton.edge.headers import TRACE, admit, key_in
+from craton.edge.problems import AGAIN, TOLD, Problem
+from craton.edge.rest import Limits
+from craton.errors import (
+    CallError,
+    Failed,
+    InvalidArguments,
+    NotAllowed,
+    NotAuthenticated,
+    NotRun,
+    OutcomeUnknown,
+    StillRunning,
+)
+from craton.values import Fault
+
+PROBLEMS: dict[str, type[NotRun]] = {"not-authenticated": NotAuthenticated, "not-allowed": NotAllowed}
+KEY, TOKEN = "idempotency-key", "authorization"
+log = logging.getLogger(__name__)
+
+
+class Outside:
+    """Answers clients that are no services of the application. They may ask what has a route: whatever is open over
+    HTTP is open here, to the same callers; nothing else is."""
+
+    def __init__(self, door: Door, tokens: Tokens, *, limits: Limits | None = None) -> None:
+        self.door, self.tokens, self.limits = door, tokens, limits or Limits()
+        self.going_on: set[asyncio.Future[Any]] = set()
+
+    async def __call__(self, asked: Asked) -> Reply | Replies:
+        """Answer one call."""
+        try:
+            result = await self.call(asked)
+            return self.replies(asked, result) if asked.method.streams else Reply("ok", codec.encode(result))
+        except Exception as error:
+            return told(asked, error)
+
+    async def replies(self, asked: Asked, items: Any) -> Replies:
+        """The items of a stream."""
+        try:
+            async for item in items:
+                yield Reply("ok", codec.encode(item))
+        except Exception as error:
+            yield told(asked, error)
+        finally:
+            await items.aclose()
+
+    async def call(self, asked: Asked) -> Any:
+        """Admit a call and make it. A query stops when the client goes away; what changes something goes on."""
+        check_open(asked)
+        caller = self.caller(asked)
+        admit(caller, asked.method.allow)
+        key = None if asked.method.kind == "query" or not asked.method.keyed else key_of(asked, caller)
+        arguments = codec.decode_arguments(asked.method, asked.body)
+        trace = next(iter(asked.all("traceparent")), "")
+        work = asyncio.ensure_future(self.door.call(
+            asked.name, arguments, caller=caller, key=key, trace=trace if TRACE.fullmatch(trace) else "",
+            timeout=self.limits.timeout if asked.left is None else min(asked.left, self.limits.longest),
+        ))
+        if asked.method.kind == "query":
+            return await work
+        self.going_on.add(work)
+        work.add_done_callback(self.ended)
+        return await asyncio.shield(work)
+
+    def ended(self, work: asyncio.Future[Any]) -> None:
+        """What changes something is done, whoever still waits for it."""
+        self.going_on.discard(work)
+        if not work.cancelled():
+            work.exception()
+
+    def caller(self, asked: Asked) -> Caller:
+        """Who asks: NOBODY without a token; a token that is not valid is refused wherever it is given."""
+        given = next(iter(asked.all(TOKEN)), None)
+        if given is None:
+            return NOBODY
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated("give the token as metadata, `authorization: Bearer TOKEN`.")
+        return self.tokens.verify(token.strip())
+
+
+def check_open(asked: Asked) -> None:
+    """Refuse what is not open to clients outside, or not by gRPC."""
+    if asked.method.route is None:
+        raise NotAllowed(f"{asked.name} has no route, so only services of this application may call it.")
+    if asked.method.sign_in:
+        raise NotAllowed(f"{asked.name} signs in, which is limited by address over HTTP: ask it there for a token.")
+
+
+def key_of(asked: Asked, caller: Caller) -> str:
+    """The idempotency key, in the scope of the caller, the same as over HTTP."""
+    given = asked.all(KEY)
+    if len(given) != 1:
+        raise InvalidArguments(
+            f"{asked.name} needs one idempotency-key in its metadata: a new one for each new request, and the same "
+            "for its repetition."
+        )
+    return scoped(key_in(given[0].strip()), caller)
+
+
+def told(asked: Asked, error: Exception) -> Reply:
+    """What a client may know of what went wrong: not hosts, sockets and causes, which are logged."""
+    if isinstance(error, Problem):
+        kind = str(error.body["type"]).rpartition(":")[2]
+        return reply_error(PROBLEMS.get(kind, InvalidArguments)(f"{asked.name}: {error}"))
+    if isinstance(error, Fault) and type(error) in asked.method.raises:
+        name, body = codec.encode_fault(error)
+        return Reply("fault", body, name)
+    found = as_call_error(asked.name, error)
+    if isinstance(found, (*TOLD, StillRunning)):
+        return reply_error(found)
+    log.warning("%s: %s", asked.name, found)
+    return reply_error(hidden(asked, found))
+
+
+def hidden(asked: Asked, error: CallError) -> CallError:
+    """The same error, without what is none of a client's business."""
+    if isinstance(error, NotRun):
+        return NotRun("The request could not be taken, and changed nothing: try again in a moment.")
+    if isinstance(error, OutcomeUnknown):
+        return OutcomeUnknown(AGAIN)
+    return Failed(asked.name, "see the service's log")
+
