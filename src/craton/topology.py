@@ -208,7 +208,8 @@ def topology_of(application: Application, name: str, table: TopologyTable) -> To
     held = {n: tuple(m for i in shape.modules for m in (rest if i == "*" else [i])) for n, shape in shapes.items()}
     services = [Service(n, held[n], shape.replicas, shape.command) for n, shape in shapes.items()]
     services += [Service(module, (module,)) for module in rest if table.each]
-    return Topology(name, tuple(services), table.links)
+    sites = {f"{GATEWAY.name} -> {module.name}": "rest" for module in application.modules if module.asgi}
+    return Topology(name, tuple(services), table.links | sites)
 
 
 def check_topology(application: Application, topology: Topology) -> None:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from craton import Application, Call, Database, Fault, Module, Settings, Value, command, query
@@ -81,62 +82,73 @@ LIVES: list[str] = []
 """What the lifespans of the pages did."""
 
 
-def pages(polls: Polls, call: Call, look: Look, missing: Missing | None) -> Starlette:
+class Site(Starlette):
     """A site with all that sites do."""
-    assert missing is None
 
-    async def home(request: Request) -> Response:
-        return PlainTextResponse(f"{look.title} of {request.state.owner} under {request.scope['root_path'] or '/'}")
+    def __init__(self, polls: Polls, call: Call, look: Look, missing: Missing | None) -> None:
+        assert missing is None
+        self.polls, self.call, self.look = polls, call, look
+        super().__init__(lifespan=living, routes=[
+            Route("/", self.home), Route("/tally/{name}", self.tally, name="tally"),
+            Route("/vote/{name}", self.vote, methods=["POST"]), Route("/plain/{name}", self.plain, methods=["POST"]),
+            Route("/lines", self.lines), Route("/broken", self.broken), WebSocketRoute("/echo", self.echo),
+        ])
 
-    async def tally(request: Request) -> Response:
+    async def home(self, request: Request) -> Response:
+        """Where it stands, and what its lifespan gave it."""
+        root = request.scope["root_path"] or "/"
+        return PlainTextResponse(f"{self.look.title} of {request.state.owner} under {root}")
+
+    async def tally(self, request: Request) -> Response:
         """The tally, asked by whom the bearer token, or else the cookie, names."""
         if token := request.cookies.get("token"):
-            with call.acting(token):
-                found = await polls.tally(request.path_params["name"])
+            with self.call.acting(token):
+                found = await self.polls.tally(request.path_params["name"])
         else:
-            found = await polls.tally(request.path_params["name"])
+            found = await self.polls.tally(request.path_params["name"])
         link = request.url_for("tally", name="x").path
         return JSONResponse({"count": found.count, "caller": found.caller, "timed": found.seconds > 0, "link": link})
 
-    async def vote(request: Request) -> Response:
+    async def vote(self, request: Request) -> Response:
+        """Two votes, under the key that the form holds."""
         form = (await request.body()).decode()
-        with call.acting(request.cookies["token"]), call.keyed(form):
-            counts = [await polls.vote(request.path_params["name"]) for _ in range(2)]
+        with self.call.acting(request.cookies["token"]), self.call.keyed(form):
+            counts = [await self.polls.vote(request.path_params["name"]) for _ in range(2)]
         return JSONResponse(counts)
 
-    async def plain(request: Request) -> Response:
-        return JSONResponse(await polls.vote(request.path_params["name"]))
+    async def plain(self, request: Request) -> Response:
+        """A vote without a key."""
+        return JSONResponse(await self.polls.vote(request.path_params["name"]))
 
-    async def lines(request: Request) -> Response:
+    async def lines(self, request: Request) -> Response:
+        """What may take long."""
+
         async def made() -> AsyncIterator[str]:
             for _ in range(2):
-                found = await polls.tally("a")
+                found = await self.polls.tally("a")
                 yield f"{found.count} {found.seconds > 0}\n"
 
         return StreamingResponse(made())
 
-    async def broken(request: Request) -> Response:
+    async def broken(self, request: Request) -> Response:
+        """A bug."""
         raise RuntimeError("a bug of the application")
 
-    async def echo(socket: WebSocket) -> None:
+    async def echo(self, socket: WebSocket) -> None:
+        """Say what is said, and who says it."""
         await socket.accept()
         while (text := await socket.receive_text()) != "end":
-            found = await polls.tally("a")
+            found = await self.polls.tally("a")
             await socket.send_text(f"{text} {found.caller} {found.count}")
         await socket.close()
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
-        LIVES.append("up")
-        yield {"owner": "the lifespan"}
-        LIVES.append("down")
 
-    routes = [
-        Route("/", home), Route("/tally/{name}", tally, name="tally"), Route("/vote/{name}", vote, methods=["POST"]),
-        Route("/plain/{name}", plain, methods=["POST"]), Route("/lines", lines), Route("/broken", broken),
-        WebSocketRoute("/echo", echo),
-    ]
-    return Starlette(routes=routes, lifespan=lifespan)
+@asynccontextmanager
+async def living(app: Starlette) -> AsyncIterator[dict[str, str]]:
+    """The lifespan of the site."""
+    LIVES.append("up")
+    yield {"owner": "the lifespan"}
+    LIVES.append("down")
 
 
 def application(path: str = "/") -> Application:
@@ -144,5 +156,32 @@ def application(path: str = "/") -> Application:
     here = __name__
     return Application("poll", [
         Module("polls", Polls, f"{here}:Ballots", tables=f"{here}:tables"),
-        Module("site", asgi=f"{here}:pages", path=path, settings=Look, owner="web"),
+        Module("site", asgi=f"{here}:Site", path=path, settings=Look, owner="web"),
     ])
+
+
+class Dry:
+    """A lifespan that does not begin."""
+
+    async def __aenter__(self) -> None:
+        raise RuntimeError("no oil")
+
+    async def __aexit__(self, *error: object) -> None:
+        return None
+
+
+def failing() -> Starlette:
+    """A site that cannot start."""
+    return Starlette(lifespan=lambda app: Dry())
+
+
+class Bare:
+    """An ASGI application that knows nothing but HTTP."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        assert scope["type"] == "http"
+        await PlainTextResponse("bare")(scope, receive, send)
+
+
+BARE = Bare()

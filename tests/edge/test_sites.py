@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import httpx
@@ -13,6 +14,7 @@ from craton.errors import SettingsError
 from craton.module import Module
 from craton.testing.start import Running, start
 from tests.edge import sites
+from tests.edge.polls.application import poll as POLL
 
 ANN = Caller("user:ann", frozenset({"user"}))
 TOPOLOGIES = ("monolith", "microservices")
@@ -66,3 +68,61 @@ async def test_what_is_asked_under_a_key_happens_once_and_without_one_each_time(
             assert (await http.post("/vote/a", content="form-2")).json() == [3, 4]
             assert (await http.post("/plain/a")).json() == 5
             assert (await http.post("/plain/a")).json() == 6
+
+
+async def test_what_is_asked_in_a_long_response_has_no_deadline_but_its_own() -> None:
+    async with start(sites.application()) as running, client(running) as http:
+        assert (await http.get("/lines")).text == "0 False\n0 False\n"
+
+
+async def test_a_bug_of_a_page_is_a_problem_and_ends_nothing_else() -> None:
+    async with start(sites.application()) as running:
+        transport = httpx.ASGITransport(running.edge)
+        async with httpx.AsyncClient(transport=transport, base_url="http://poll") as http:
+            assert (await http.get("/broken")).status_code == 500
+            assert (await http.get("/")).status_code == 200
+
+
+async def test_a_site_whose_service_is_away_answers_503_and_the_rest_goes_on() -> None:
+    async with start(sites.application(), topology="microservices") as running, client(running) as http:
+        await running.close("site")
+        away = await http.get("/")
+        assert (away.status_code, away.headers["retry-after"]) == (503, "1")
+        assert (await http.get("/polls/a")).status_code == 200
+        await running.open("site")
+        assert (await http.get("/")).status_code == 200
+
+
+async def test_a_site_starts_and_stops_with_its_service() -> None:
+    sites.LIVES.clear()
+    async with start(sites.application()):
+        assert sites.LIVES == ["up"]
+    assert sites.LIVES == ["up", "down"]
+
+
+async def test_a_site_that_does_not_start_stops_its_service_with_what_it_said() -> None:
+    app = Application("app", [Module("site", asgi=f"{sites.__name__}:failing")])
+    with pytest.raises(SettingsError, match=r"module site: its ASGI application did not start: .*no oil"):
+        async with start(app):
+            pass
+
+
+async def test_a_site_may_be_the_application_itself_and_needs_no_lifespan() -> None:
+    app = Application("app", [Module("site", asgi=f"{sites.__name__}:BARE")])
+    async with start(app) as running, client(running) as http:
+        assert (await http.get("/anything")).text == "bare"
+
+
+async def test_a_site_runs_in_a_service_of_its_own_behind_the_gateway() -> None:
+    async with start(POLL, topology="microservices", link="rpc") as running:
+        async with httpx.AsyncClient(base_url=running.url) as http:  # type: ignore[attr-defined]
+            assert (await http.get("/")).text == "Polls of the lifespan under /"
+            assert (await http.get("/tally/a")).json()["count"] == 0
+            assert (await http.get("/polls/a")).json()["count"] == 0
+            assert (await http.get("/lines")).text == "0 False\n0 False\n"
+            running.kill("site")  # type: ignore[attr-defined]
+            away = await http.get("/")
+            assert (away.status_code, away.headers["retry-after"]) == (503, "1")
+            assert (await http.get("/polls/a")).status_code == 200
+            while (await http.get("/")).status_code != 200:  # noqa: ASYNC110  # it is another process
+                await asyncio.sleep(0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,9 +237,9 @@ async def disconnected(receive: Receive) -> None:
 class SagaEndpoint:
     """Where a saga stands: what a 202 points at."""
 
-    def __init__(self, door: Door, tokens: Tokens) -> None:
+    def __init__(self, door: Door, tokens: Tokens, modules: Collection[str] | None) -> None:
         self.door, self.tokens = door, tokens
-        self.modules = {module.name for module in door.application.modules}
+        self.modules = {m.name for m in door.application.modules if modules is None or m.name in modules}
 
     async def __call__(self, request: Request, send: Started) -> None:
         """Answer with the saga's status."""
@@ -285,18 +285,19 @@ async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def edge(
-    door: Door, tokens: Tokens, *, limits: Limits | None = None, sites: Mapping[str, ASGIApp] | None = None
+    door: Door, tokens: Tokens, *, limits: Limits | None = None, sites: Mapping[str, ASGIApp] | None = None,
+    modules: Collection[str] | None = None,
 ) -> ASGIApp:
-    """The ASGI application that serves every module of the door's application: by its routes, or by its site, which
-    gets what no route answers."""
+    """The ASGI application that serves these modules of the door's application, or all: by their routes, or by their
+    sites, by path, which get what no route answers."""
     found = operations(door.application)
     places: dict[str, dict[str, Answer]] = {
         "/health/live": {"GET": fixed(b'{"status":"live"}')},
         "/health/ready": {"GET": readiness(door)},
         "/openapi.json": {"GET": fixed(to_json(document(door.application, found)))},
-        "/sagas/{module}/{id}": {"GET": SagaEndpoint(door, tokens)},
+        "/sagas/{module}/{id}": {"GET": SagaEndpoint(door, tokens, modules)},
     }
-    for operation in found:
+    for operation in found if modules is None else [one for one in found if one.module.name in modules]:
         endpoint = Endpoint(door, operation, tokens=tokens, limits=limits or Limits())
         places.setdefault(operation.route.path, {})[operation.route.verb] = endpoint
     # fixed parts before parameters: /stock/low is not the stock of "low"

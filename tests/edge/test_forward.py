@@ -1,0 +1,186 @@
+"""What the gateway passes on arrives as it was sent, comes back as it was answered, and ends when either side does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from craton.edge.forward import Forward
+from craton.edge.server import serve_http
+from tests.until import until
+
+
+class Behind:
+    """The service behind: it says what it got. `go` lets its slow answers go on; `stopped` counts those cut off."""
+
+    def __init__(self) -> None:
+        self.asked, self.go, self.stopped, self.pieces = 0, asyncio.Event(), 0, list[bytes]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        request = Request(scope, receive)
+        response: Response = await getattr(self, scope["path"].split("/")[1])(request)
+        await response(scope, receive, send)
+
+    async def echo(self, request: Request) -> Response:
+        headers = [[n.decode(), v.decode()] for n, v in request.scope["headers"]]
+        body = (await request.body()).decode()
+        url = request.scope["raw_path"].decode() + "?" + request.scope["query_string"].decode()
+        said = {"method": request.method, "url": url, "headers": headers, "body": body}
+        return JSONResponse(said, 203, {"X-Twice": "1", "Set-Cookie": "a=b"})
+
+    async def large(self, request: Request) -> Response:
+        return Response(b"x" * 3_000_000)
+
+    async def nothing(self, request: Request) -> Response:
+        return Response(status_code=204)
+
+    async def early(self, request: Request) -> Response:
+        return Response(b"enough", 413, {"Connection": "close"})
+
+    async def upload(self, request: Request) -> Response:
+        async for piece in request.stream():
+            self.pieces += [piece] if piece else []
+        return Response(b"%d" % sum(map(len, self.pieces)))
+
+    async def slow(self, request: Request) -> Response:
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"first\n"
+            try:
+                await self.go.wait()
+            except BaseException:
+                self.stopped += 1
+                raise
+            yield b"second\n"
+
+        return StreamingResponse(lines())
+
+    async def breaks(self, request: Request) -> Response:
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"first\n"
+            raise RuntimeError("a bug")
+
+        return StreamingResponse(lines())
+
+
+
+@asynccontextmanager
+async def gateway(folder: Path, *behind: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway in front of replicas, each at a Unix socket but the first, and a client of it."""
+    async with AsyncExitStack() as stack:
+        places = [f"127.0.0.1:{await stack.enter_async_context(serve_http(behind[0], '127.0.0.1:0'))}"]
+        for n, app in enumerate(behind[1:]):
+            places.append(f"unix:{folder}/{n}")
+            await stack.enter_async_context(serve_http(app, places[-1]))
+        forward = await stack.enter_async_context(Forward(places))
+        port = await stack.enter_async_context(serve_http(forward, "127.0.0.1:0"))
+        yield await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+
+
+async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_well(tmp_path: Path) -> None:
+    async with gateway(tmp_path, Behind()) as http:
+        sent = {"X-One": "1", "Connection": "X-Hop", "X-Hop": "secret", "X-Forwarded-For": "1.2.3.4", "Host": "shop"}
+        answer = await http.patch("/echo/a%2Fb?q=%20", content=b"hello", headers=sent)
+        said, headers = answer.json(), dict(answer.json()["headers"])
+        assert (answer.status_code, answer.headers["x-twice"], answer.headers["set-cookie"]) == (203, "1", "a=b")
+        assert (said["method"], said["url"], said["body"]) == ("PATCH", "/echo/a%2Fb?q=%20", "hello")
+        assert headers["x-one"] == "1" and "x-hop" not in headers and headers["host"] == "shop"
+        assert headers["x-forwarded-for"] == "1.2.3.4, 127.0.0.1"
+        assert (headers["x-forwarded-proto"], headers["x-forwarded-host"]) == ("http", "shop")
+        assert len(answer.headers.get_list("date")) == 1
+
+
+async def test_bodies_of_every_kind_pass(tmp_path: Path) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield b"y" * 10_000
+
+    behind = Behind()
+    async with gateway(tmp_path, behind) as http:
+        assert len((await http.get("/large")).content) == 3_000_000
+        assert (await http.post("/upload", content=pieces())).text == "500000"
+        assert len(behind.pieces) > 1
+        head = await http.head("/large")
+        assert (head.headers["content-length"], head.content) == ("3000000", b"")
+        assert (await http.get("/nothing")).status_code == 204
+        early = await http.post("/early", content=b"z" * 5_000_000)
+        assert (early.status_code, early.text) == (413, "enough")
+        assert (await http.post("/echo", content=b"after that")).json()["body"] == "after that"
+
+
+async def test_an_answer_passes_piece_by_piece_and_ends_where_the_service_breaks_off(tmp_path: Path) -> None:
+    behind = Behind()
+    async with gateway(tmp_path, behind) as http:
+        async with http.stream("GET", "/slow") as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "first"
+            behind.go.set()
+            assert await anext(lines) == "second"
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get("/breaks")
+
+
+async def test_the_service_hears_that_the_client_has_gone(tmp_path: Path) -> None:
+    behind = Behind()
+    async with gateway(tmp_path, behind) as http, http.stream("GET", "/slow") as answer:
+        assert await anext(answer.aiter_lines()) == "first"
+        await answer.aclose()
+        await until(lambda: behind.stopped == 1)
+
+
+async def test_the_least_busy_replica_is_asked_and_one_that_is_away_is_passed_over(tmp_path: Path) -> None:
+    one, two = Behind(), Behind()
+    async with gateway(tmp_path, one, two) as http:
+        async with http.stream("GET", "/slow") as answer:
+            assert await anext(answer.aiter_lines()) == "first"
+            for _ in range(3):
+                await http.get("/echo")
+            assert sorted((one.asked, two.asked)) == [1, 3]
+            one.go.set()
+            two.go.set()
+    forward = Forward([f"unix:{tmp_path}/nobody", f"unix:{tmp_path}/1"])
+    async with serve_http(Behind(), f"unix:{tmp_path}/1"), forward:
+        transport = httpx.ASGITransport(forward)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            assert (await http.get("/echo")).status_code == 203
+
+
+async def test_nobody_there_is_told_with_when_to_come_again(tmp_path: Path) -> None:
+    async with Forward([f"unix:{tmp_path}/nobody"]) as forward:
+        transport = httpx.ASGITransport(forward)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            answer = await http.post("/echo")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["type"] == "urn:craton:problem:not-run"
+
+
+async def test_a_service_that_dies_with_a_command_leaves_its_outcome_unknown(tmp_path: Path) -> None:
+    async def dies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_unix_server(dies, f"{tmp_path}/s")
+    async with server, Forward([f"unix:{tmp_path}/s"]) as forward:
+        transport = httpx.ASGITransport(forward)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            assert (await http.post("/echo")).json()["type"] == "urn:craton:problem:outcome-unknown"
+            assert (await http.get("/echo")).json()["type"] == "urn:craton:problem:not-run"
+
+
+async def test_connections_are_used_again_and_closed_ones_are_not(tmp_path: Path) -> None:
+    forward = Forward([f"unix:{tmp_path}/s"])
+    async with forward, httpx.AsyncClient(transport=httpx.ASGITransport(forward), base_url="http://shop") as http:
+        for _ in range(2):  # the service is started again in between
+            async with serve_http(Behind(), f"unix:{tmp_path}/s"):
+                for _ in range(3):
+                    assert (await http.post("/echo", content=b"a")).status_code == 203
+                assert len(forward.places[0].idle) == 1
+            await until(lambda: not forward.places[0].idle[0].is_open())
