@@ -32,7 +32,7 @@ async def service(name: str, folder: str, database: str, broker: str = "") -> As
             shop, topology, name, database=database, secret=SECRET, links=links(name, folder), environ={},
             broker=broker or None,
         ) as process,
-        RpcServer(process.handler, f"unix:{folder}/{name}", secret=SECRET, service=name),
+        RpcServer(process.handler.answer, f"unix:{folder}/{name}", secret=SECRET, service=name),
     ):
         yield process
 

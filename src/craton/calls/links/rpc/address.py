@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from craton.errors import SettingsError
 
@@ -34,6 +35,15 @@ class Address:
         if len(path.encode()) > LONGEST_PATH:
             raise SettingsError(f"unix:{path} is longer than the {LONGEST_PATH} bytes that a socket's path may have.")
         return cls(path=path)
+
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

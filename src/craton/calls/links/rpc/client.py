@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 
-import msgspec
+from msgspec.structs import replace
 
-from craton.calls.link import Reply, Request
+from craton.calls.link import Replies, Reply, Request
 from craton.calls.links.rpc.connection import Connection
-from craton.calls.links.rpc.frames import Frame, FrameError, Kind, encode, read
+from craton.calls.links.rpc.flow import Inflow
+from craton.calls.links.rpc.frames import Credit, Frame, FrameError, Kind, encode, read
 from craton.calls.links.rpc.handshake import ClientGreeting, Refused
+from craton.calls.links.rpc.tls import plain
 from craton.errors import NotRun, OutcomeUnknown
+
+REPLY, ITEM = Kind.REPLY, Kind.ITEM  # to look them up in their class takes longer
+Answer = asyncio.Future[Reply] | Inflow
+Waiting = tuple[Answer, float, str]
+"""What is to be told of an answer, the deadline, and the method that was asked."""
+NOBODY = (None, inf, "")
 
 
 class Untaken(Exception):
@@ -30,7 +39,7 @@ class ClientConnection(Connection):
         super().__init__(name=name, limit=limit)
         self.greeting, self.farewell = greeting, farewell
         self.welcomed: asyncio.Future[None] = self.loop.create_future()
-        self.calls: dict[int, asyncio.Future[Reply]] = {}
+        self.calls: dict[int, Waiting] = {}
         self.last = 0
         self.leaving = False
         self.room = asyncio.Event()
@@ -42,52 +51,82 @@ class ClientConnection(Connection):
 
     async def ask(self, request: Request, deadline: float | None) -> Reply:
         """Send the request and wait for its answer; who stops waiting cancels it on the other side."""
-        left = None if deadline is None else deadline - self.loop.time()
-        if not self.usable():
-            raise Untaken(f"{self.name} closed the connection")
-        if left is not None and left <= 0:
-            raise Untaken("the deadline passed before it was sent")
-        body = encode(msgspec.structs.replace(request, timeout=left))
-        if len(body) > self.limit:
-            size = f"its request of {len(body):,} bytes is over the limit of {self.limit:,}"
-            raise NotRun(f"{request.method} was not called: {size}: send less at once.")
         answer: asyncio.Future[Reply] = self.loop.create_future()
-        self.last += 1
-        number = self.last
-        self.calls[number] = answer
-        self.write(Kind.REQUEST, number, body)
-        timer = None if left is None else self.loop.call_later(left, self.late, answer, request.method)
+        number = self.send(request, deadline, answer)
         try:
             return await answer
         finally:
-            self.forget(number, timer)
+            self.forget(number)
 
-    def late(self, answer: asyncio.Future[Reply], method: str) -> None:
+    async def stream(self, request: Request, deadline: float | None) -> Replies:
+        """Send the request, and give the items of its stream as they are taken; who stops taking them cancels it."""
+        inflow = Inflow()
+        number = self.send(request, deadline, inflow)
+        try:
+            while (item := await inflow.next()) is not None:
+                if told := inflow.room(len(item)):
+                    self.write(Kind.CREDIT, number, encode(Credit(*told)))
+                yield Reply("ok", item)
+            assert isinstance(inflow.end, Reply)
+            if inflow.end.status != "ok":
+                yield inflow.end
+        finally:
+            self.forget(number)
+
+    def send(self, request: Request, deadline: float | None, answer: Answer) -> int:
+        """Send a request; the number of the call."""
+        if not self.usable():
+            raise Untaken(f"{self.name} closed the connection")
+        if deadline is not None:
+            left = deadline - self.loop.time()
+            if left <= 0:
+                raise Untaken("the deadline passed before it was sent")
+            request = replace(request, timeout=left)
+        body = encode(request)
+        if len(body) > self.limit:
+            size = f"its request of {len(body):,} bytes is over the limit of {self.limit:,}"
+            raise NotRun(f"{request.method} was not called: {size}: send less at once.")
+        self.last += 1
+        self.calls[self.last] = answer, deadline or inf, request.method
+        self.write(Kind.REQUEST, self.last, body)
+        self.look_by(deadline or inf)
+        self.listen()
+        return self.last
+
+    def end_late(self, now: float) -> float:
+        """Wait no more for answers that did not come in time."""
+        for answer, deadline, method in self.calls.values():
+            if deadline <= now:
+                self.late(answer, method)
+        return min((deadline for answer, deadline, _ in self.calls.values() if not answer.done()), default=inf)
+
+    def late(self, answer: Answer, method: str) -> None:
         """The deadline passed before the answer came."""
         if not answer.done():
             answer.set_exception(OutcomeUnknown(f"{method}: {self.name} gave no answer before the deadline."))
 
-    def forget(self, number: int, timer: asyncio.TimerHandle | None) -> None:
+    def forget(self, number: int) -> None:
         """Wait no more for an answer."""
-        if timer:
-            timer.cancel()
         if self.calls.pop(number, None) is not None:
             self.write(Kind.CANCEL, number)
-        self.part_if_idle()
+        if self.leaving:
+            self.part_if_idle()
 
     def part_if_idle(self) -> None:
         """Close where the server asked for it, when its answers are in."""
         if self.leaving and not self.calls:
-            self.transport.close()
+            self.close()
 
     def take(self, found: Frame) -> None:
         """Do what a frame of the server says."""
         if not self.greeted:
             self.meet(found)
-        elif found.kind is Kind.REPLY:
+        elif found.kind is REPLY:
             reply = read(found.body, Reply)
             if (answer := self.waiting(found)):
                 answer.set_result(reply)
+        elif found.kind is ITEM:
+            self.put(found)
         elif found.kind is Kind.UNTAKEN:
             if (answer := self.waiting(found)):
                 answer.set_exception(Untaken(f"{self.name} is shutting down"))
@@ -96,11 +135,19 @@ class ClientConnection(Connection):
             self.farewell(f"{self.name} is shutting down")
             self.part_if_idle()
         else:
-            raise FrameError(f"a server may not send {found.kind.name}")
+            super().take(found)
 
-    def waiting(self, found: Frame) -> asyncio.Future[Reply] | None:
+    def put(self, found: Frame) -> None:
+        """Keep an item for who takes it; nobody does when they gave up before it came."""
+        answer, _, method = self.calls.get(found.number, NOBODY)
+        if isinstance(answer, Inflow):
+            answer.put(found.body)
+        elif answer:
+            raise FrameError(f"it answered {method} with a stream")
+
+    def waiting(self, found: Frame) -> Answer | None:
         """Who waits for this answer; nobody when they gave up before it came."""
-        answer = self.calls.pop(found.number, None)
+        answer, _, _ = self.calls.pop(found.number, NOBODY)
         return None if answer is None or answer.done() else answer
 
     def meet(self, found: Frame) -> None:
@@ -138,8 +185,8 @@ class ClientConnection(Connection):
         super().connection_lost(exc)
         self.room.set()
         if not self.welcomed.done():
-            self.welcomed.set_exception(Untaken("it closed the connection"))
+            self.welcomed.set_exception(Untaken(plain(exc) if exc else "it closed the connection"))
         lost, self.calls = self.calls, {}
-        for answer in lost.values():
+        for answer, _, _ in lost.values():
             if not answer.done():
                 answer.set_exception(OutcomeUnknown(f"the connection to {self.name} was lost before its answer came."))

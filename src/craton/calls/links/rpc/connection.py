@@ -1,14 +1,18 @@
-"""What both ends of an rpc connection share: reading frames, writing them, and ending in order."""
+"""What both ends of an rpc connection share: reading frames, writing them, deadlines, silence, and ending in order."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import cast
+from collections.abc import MutableMapping
+from math import inf
+from typing import Any, cast
 
-from craton.calls.links.rpc.frames import HELLO_LIMIT, Frame, FrameError, FrameReader, Kind, frame
+from craton.calls.links.rpc.frames import HEADER, HELLO_LIMIT, Frame, FrameError, FrameReader, Kind
 
 HELLO_SECONDS = 5.0  # until a peer must have said who it is
+SILENCE_SECONDS = 5.0  # while calls wait: after so many it is asked whether it is there, after as many again given up
+LOOK_SECONDS = 0.01  # between looks for calls whose deadline has passed
 log = logging.getLogger("craton.rpc")
 
 
@@ -16,6 +20,7 @@ class Connection(asyncio.Protocol):
     """One end of a connection. `name` is the peer's, for people; `ended` is done when the connection is gone."""
 
     transport: asyncio.Transport
+    calls: MutableMapping[int, Any]  # those in flight, by number
 
     def __init__(self, *, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
@@ -23,6 +28,10 @@ class Connection(asyncio.Protocol):
         self.reader = FrameReader(limit=min(limit, HELLO_LIMIT))
         self.ended: asyncio.Future[None] = self.loop.create_future()
         self.greeted = False
+        self.out: list[bytes] = []
+        self.next_look, self.looking = inf, cast("asyncio.TimerHandle | None", None)
+        self.listening: asyncio.TimerHandle | None = None
+        self.heard, self.asked = True, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The event loop has the connection. (uvloop makes this object before that, even if none comes of it.)"""
@@ -31,6 +40,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came. What cannot be read ends the connection, in one line of the log."""
+        self.heard = True
         try:
             for found in self.reader.feed(data):
                 self.take(found)
@@ -39,12 +49,72 @@ class Connection(asyncio.Protocol):
 
     def take(self, found: Frame) -> None:
         """Do what the frame asks; FrameError where it may not come now."""
-        raise NotImplementedError
+        if found.kind is Kind.PING:
+            self.write(Kind.PONG)
+        elif found.kind is not Kind.PONG:
+            raise FrameError(f"it may not send {found.kind.name}")
+
+    # ------------------------------------------------------------------ writing
 
     def write(self, kind: Kind, number: int = 0, body: bytes = b"") -> None:
-        """Send a frame; nothing when the connection is gone."""
-        if not self.transport.is_closing():
-            self.transport.write(frame(kind, number, body))
+        """Send a frame, together with all others of this turn of the loop; nothing when the connection is gone."""
+        if not self.out:
+            self.loop.call_soon(self.flush)
+        self.out += (HEADER.pack(len(body), number, kind), body)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        if self.out and not self.transport.is_closing():
+            self.transport.write(b"".join(self.out))
+        self.out.clear()
+
+    def close(self) -> None:
+        """Send what was written, and part."""
+        self.flush()
+        self.transport.close()
+
+    # ------------------------------------------------------------------ deadlines: one timer for all calls
+
+    def look_by(self, deadline: float) -> None:
+        """Look at the calls as soon as this deadline has passed."""
+        if deadline < self.next_look:
+            if self.looking:
+                self.looking.cancel()
+            self.next_look, self.looking = deadline, self.loop.call_at(deadline, self.look)
+
+    def look(self) -> None:
+        """End the calls whose deadline has passed; look again after the next one."""
+        now, self.next_look = self.loop.time(), inf
+        if (rest := self.end_late(now)) < inf:
+            self.look_by(max(rest, now + LOOK_SECONDS))
+
+    def end_late(self, now: float) -> float:
+        """End the calls whose deadline has passed; the next deadline of those that are left."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ silence
+
+    def listen(self) -> None:
+        """A call has begun: notice when the other side is gone without a word."""
+        if self.listening is None:
+            self.listening = self.loop.call_later(SILENCE_SECONDS, self.notice, self.loop.time() + SILENCE_SECONDS)
+
+    def notice(self, due: float) -> None:
+        """Ask a silent peer whether it is there, and end the connection where it does not answer."""
+        self.listening = None
+        if not self.calls or self.transport.is_closing():
+            return
+        if self.heard or self.loop.time() > due + SILENCE_SECONDS / 2:  # this process itself may have slept
+            self.heard, self.asked = False, False
+        elif self.asked:
+            self.fail(f"it has not been heard of for {2 * SILENCE_SECONDS:g} s")
+            return
+        else:
+            self.asked = True
+            self.write(Kind.PING)
+        self.listen()
+
+    # ------------------------------------------------------------------ beginning and ending
 
     def greet(self) -> None:
         """The peer has shown who it is: larger frames may come now."""
@@ -63,6 +133,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by either side's doing."""
-        self.hurry.cancel()
+        for timer in (self.hurry, self.looking, self.listening):
+            if timer:
+                timer.cancel()
         if not self.ended.done():
             self.ended.set_result(None)

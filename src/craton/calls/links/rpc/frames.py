@@ -20,7 +20,7 @@ import hmac
 from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
@@ -90,6 +90,13 @@ class Hello(msgspec.Struct, frozen=True):
     nonce: bytes
     contracts: dict[str, bytes] = {}
     proof: bytes = b""
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """How many more items of a stream, and bytes of them, there is room for."""
+
+    items: Annotated[int, msgspec.Meta(ge=0)]
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class FrameReader:

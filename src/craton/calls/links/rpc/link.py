@@ -6,16 +6,19 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from craton.calls.assertion import derive
-from craton.calls.link import Reply, Request
+from craton.calls.link import Replies, Reply, Request
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.client import ClientConnection, Untaken
 from craton.calls.links.rpc.connection import log
 from craton.calls.links.rpc.frames import FRAME_LIMIT
 from craton.calls.links.rpc.handshake import ClientGreeting, Terms
+from craton.calls.links.rpc.tls import Protection, Tls, plain
 from craton.errors import NotRun
 from craton.fingerprint import Fingerprint
 
@@ -28,17 +31,19 @@ class RpcLink:
     """A way to one service. Connects when first asked, and again when a connection was lost.
 
     `addresses` are its replicas, of the service `peer`; `service` is who asks, `needs` the modules it may ask, and
-    `contracts` what it believes of them; `limit` is the largest frame, in bytes. Of two replicas drawn at random
-    the one with fewer calls in flight is asked; one that cannot be reached is set aside for a moment.
+    `contracts` what it believes of them; `tls` protects tcp: addresses; `limit` is the largest frame, in
+    bytes. Of two replicas drawn at random the one with fewer calls in flight is asked; one that cannot be reached is
+    set aside for a moment.
     """
 
     def __init__(
         self, addresses: Sequence[str], *, secret: bytes, service: str = "", needs: frozenset[str] = frozenset(),
         limit: int = FRAME_LIMIT, random: random.Random | None = None, peer: str = "",
-        contracts: Mapping[str, Fingerprint] = MappingProxyType({}),
+        contracts: Mapping[str, Fingerprint] = MappingProxyType({}), tls: Protection = None,
     ) -> None:
         self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts)
         self.needs, self.peer, self.limit = needs, peer, limit
+        self.tls = tls if isinstance(tls, Tls) else None
         self.random = random or DICE
         self.replicas = [Replica(self, Address.parse(address)) for address in addresses]
         self.closed = False
@@ -55,12 +60,27 @@ class RpcLink:
                 why = str(error)
         raise NotRun(f"{request.method} was not called: {why}.")
 
+    async def stream(self, request: Request) -> Replies:
+        """Ask one replica for a stream; another one where the first surely did not take the request."""
+        why = "the link is closed" if self.closed else "; ".join(replica.why for replica in self.replicas)
+        deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
+        for replica in self.candidates():
+            try:
+                connection = replica.ready() or await replica.reach(deadline)
+                async with aclosing(connection.stream(request, deadline)) as replies:
+                    async for reply in replies:
+                        yield reply
+                return
+            except Untaken as error:
+                why = str(error)
+        raise NotRun(f"{request.method} was not called: {why}.")
+
     def candidates(self) -> Iterator[Replica]:
         """The replicas that may be asked now, best first."""
         now = asyncio.get_running_loop().time()
         left = [] if self.closed else [r for r in self.replicas if r.aside_until <= now]
         while left:
-            drawn = self.random.sample(left, min(2, len(left)))
+            drawn = self.random.sample(left, 2) if len(left) > 1 else left
             best = min(drawn, key=Replica.load)
             left.remove(best)
             yield best
@@ -131,7 +151,7 @@ class Replica:
         except (OSError, TimeoutError, Untaken) as error:
             if made:
                 made.transport.abort()
-            return self.set_aside(f"{self.address} cannot be reached ({str(error) or 'it does not answer'})")
+            return self.set_aside(f"{self.address} cannot be reached ({plain(error)})")
         except asyncio.CancelledError:  # by `close`, which must not cancel the callers that wait for this
             return "the link was closed"
         finally:
@@ -143,7 +163,10 @@ class Replica:
         if self.address.path:
             _, made = await loop.create_unix_connection(self.client, self.address.path)
         else:
-            _, made = await loop.create_connection(self.client, self.address.host, self.address.port)
+            secure: dict[str, Any] = {}
+            if self.link.tls:
+                secure = {"ssl": self.link.tls.context(server=False), "server_hostname": self.link.peer}
+            _, made = await loop.create_connection(self.client, self.address.host, self.address.port, **secure)
         self.opened.add(made)
         made.ended.add_done_callback(lambda _: self.opened.discard(made))
         return made
@@ -170,5 +193,5 @@ class Replica:
             self.connecting.cancel()
             await asyncio.wait([self.connecting])
         for connection in list(self.opened):
-            connection.transport.close()
+            connection.close()
             await connection.ended

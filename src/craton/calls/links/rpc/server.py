@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from math import inf
 from types import MappingProxyType, TracebackType
 
 from craton.calls.assertion import derive
-from craton.calls.link import Handler, Reply, Request
+from craton.calls.link import Handler, Replies, Reply, Request
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.connection import Connection, log
-from craton.calls.links.rpc.frames import FRAME_LIMIT, Frame, FrameError, Kind, encode, read
+from craton.calls.links.rpc.crew import Crew
+from craton.calls.links.rpc.flow import Window
+from craton.calls.links.rpc.frames import FRAME_LIMIT, Credit, Frame, FrameError, Kind, encode, read
 from craton.calls.links.rpc.handshake import Grants, Refused, ServerGreeting, Terms
+from craton.calls.links.rpc.tls import Listener, Protection, listen, names_in
 from craton.calls.receiver import as_call_error, reply_error
 from craton.errors import Failed, NotAllowed, OutcomeUnknown, SettingsError
 from craton.fingerprint import Fingerprint
 
 DRAIN_SECONDS = 10.0
+REQUEST = Kind.REQUEST  # to look it up in its class takes longer
+END = Reply("ok")
+"""How a stream ends that did not break off."""
 
 
 class RpcServer:
@@ -26,17 +33,18 @@ class RpcServer:
 
     `drain` is how many seconds running calls are given to finish then; `limit` the largest frame, in bytes. With
     `contracts`, of its modules, peers that were built with others are refused; with `grants`, those that it does not
-    know, and peers get no more than it grants.
+    know, and peers get no more than it grants. `tls` protects a tcp: address; one that other machines can reach is
+    refused without, unless it is "off".
     """
 
     def __init__(
         self, handler: Handler, address: str, *, secret: bytes, service: str = "", limit: int = FRAME_LIMIT,
         drain: float = DRAIN_SECONDS, contracts: Mapping[str, Fingerprint] = MappingProxyType({}),
-        grants: Grants | None = None,
+        grants: Grants | None = None, tls: Protection = None,
     ) -> None:
         self.handler, self.limit, self.patience = handler, limit, drain
         self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts, grants=grants)
-        self.where = Address.parse(address)
+        self.where, self.tls = Address.parse(address), tls
         self.connections: set[ServerConnection] = set()
         self.leaving = False
 
@@ -46,18 +54,19 @@ class RpcServer:
         return str(self.where)
 
     async def __aenter__(self) -> RpcServer:
+        self.crew = Crew[Running](Running.run)
         try:
             self.listener = await self.listen()
         except OSError as error:
             raise SettingsError(f"cannot listen at {self.where} ({error.strerror}): choose another address.") from error
         return self
 
-    async def listen(self) -> asyncio.Server:
+    async def listen(self) -> asyncio.Server | Listener:
         """Open the door."""
         loop, where = asyncio.get_running_loop(), self.where
         if where.path:
             return await loop.create_unix_server(lambda: ServerConnection(self), where.path)
-        made = await loop.create_server(lambda: ServerConnection(self), where.host, where.port)
+        made = await listen(where, self.tls, lambda: ServerConnection(self))
         self.where = Address(host=where.host, port=made.sockets[0].getsockname()[1])
         return made
 
@@ -82,7 +91,7 @@ class RpcServer:
     async def part(self) -> None:
         """Cancel what still runs, and close."""
         rest = list(self.connections)
-        running = [task for c in rest for task in c.calls.values()]
+        running = [call.task for c in rest for call in c.calls.values() if call.task]
         if running:
             log.warning("rpc: %d calls still ran %g s after the drain began; cancelled", len(running), self.patience)
         for connection in rest:
@@ -90,7 +99,8 @@ class RpcServer:
         if running:
             await asyncio.wait(running, timeout=1)
         for connection in rest:
-            connection.transport.close()
+            connection.close()
+        await self.crew.close()
 
 
 class ServerConnection(Connection):
@@ -100,13 +110,13 @@ class ServerConnection(Connection):
         super().__init__(name="a peer", limit=server.limit)
         self.server = server
         self.needs: frozenset[str] = frozenset()
-        self.calls: dict[int, asyncio.Task[Reply]] = {}
-        self.greeting = ServerGreeting(server.terms)
+        self.calls: dict[int, Running] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer came: it must say who it is, and show that it has the secret."""
         super().connection_made(transport)
         self.server.connections.add(self)
+        self.greeting = ServerGreeting(self.server.terms, proven=names_in(transport))
         self.write(Kind.CHALLENGE, 0, encode(self.greeting.challenge))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,8 +127,16 @@ class ServerConnection(Connection):
 
     def cancel_calls(self) -> None:
         """Stop what runs for this peer."""
-        for task in list(self.calls.values()):
-            task.cancel()
+        for call in list(self.calls.values()):
+            call.stop("was stopped before its end")
+
+    def end_late(self, now: float) -> float:
+        """Stop what is late, whatever its caller does."""
+        for call in self.calls.values():
+            if call.deadline <= now:
+                call.deadline = inf
+                call.stop("its deadline passed while it ran", mark=":")
+        return min((call.deadline for call in self.calls.values()), default=inf)
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: read no more of its requests."""
@@ -133,13 +151,17 @@ class ServerConnection(Connection):
         """Answer one frame."""
         if not self.greeted:
             self.welcome(found)
-        elif found.kind is Kind.REQUEST:
+        elif found.kind is REQUEST:
             self.begin(found.number, read(found.body, Request))
+        elif found.kind is Kind.CREDIT:
+            credit = read(found.body, Credit)
+            if call := self.calls.get(found.number):
+                call.window.widen(credit.items, credit.bytes)
         elif found.kind is Kind.CANCEL:
-            if task := self.calls.get(found.number):
-                task.cancel()
+            if call := self.calls.get(found.number):
+                call.stop("was stopped before its end")
         else:
-            raise FrameError(f"a client may not send {found.kind.name}")
+            super().take(found)
 
     def welcome(self, found: Frame) -> None:
         """Let in who speaks the same protocol and has the secret."""
@@ -159,7 +181,7 @@ class ServerConnection(Connection):
         log.warning("rpc: %s refused: %s", service or "a client", why)
         self.hurry.cancel()
         self.write(Kind.REFUSED, 0, encode(why))
-        self.transport.close()
+        self.close()
 
     def leave(self) -> None:
         """Ask the peer to send elsewhere; it closes when its answers are in."""
@@ -179,29 +201,75 @@ class ServerConnection(Connection):
             why = f"{self.name} may not call {request.method}: it did not declare that it needs {module}."
             self.reply(number, reply_error(NotAllowed(why)))
         else:
-            task = self.calls[number] = self.loop.create_task(self.answer(request))
-            task.add_done_callback(lambda _: self.finish(number, request, task))
-
-    def finish(self, number: int, request: Request, task: asyncio.Task[Reply]) -> None:
-        """Whatever became of a call, even one that was stopped before it began: its caller is told."""
-        del self.calls[number]
-        stopped = OutcomeUnknown(f"{request.method} was stopped before its end.")
-        self.reply(number, reply_error(stopped) if task.cancelled() else task.result())
-
-    async def answer(self, request: Request) -> Reply:
-        """What the handler answers, or why it did not."""
-        try:
-            async with asyncio.timeout(request.timeout):
-                return await self.server.handler(request)
-        except TimeoutError:
-            return reply_error(OutcomeUnknown(f"{request.method}: its deadline passed while it ran."))
-        except Exception as error:  # a handler should not raise; its caller gets an answer all the same
-            return reply_error(as_call_error(request.method, error))
+            deadline = inf if request.timeout is None else self.loop.time() + request.timeout
+            call = self.calls[number] = Running(self, number, request, deadline)
+            self.look_by(deadline)
+            self.listen()
+            self.server.crew.put(call)
 
     def reply(self, number: int, reply: Reply) -> None:
         """Send an answer; in place of one that is too large, say so."""
         body = encode(reply)
         if len(body) > self.limit:
-            why = f"its answer of {len(body):,} bytes is over the limit of {self.limit:,}: ask for less at once"
-            body = encode(reply_error(Failed("the call", why)))
+            body = encode(reply_error(Failed("the call", f"its answer {self.over(body)}")))
         self.write(Kind.REPLY, number, body)
+
+    def over(self, body: bytes) -> str:
+        """What is wrong with a body that is too large."""
+        return f"of {len(body):,} bytes is over the limit of {self.limit:,}: ask for less at once"
+
+
+class Running:
+    """One call at this server, from its request to its answer."""
+
+    def __init__(self, connection: ServerConnection, number: int, request: Request, deadline: float) -> None:
+        self.connection, self.number, self.request, self.deadline = connection, number, request, deadline
+        self.task: asyncio.Task[None] | None = None
+        self.stopped = ""
+        self._window: Window | None = None
+
+    @property
+    def window(self) -> Window:
+        """How much more of its stream the peer has room for."""
+        self._window = self._window or Window()
+        return self._window
+
+    def stop(self, why: str, mark: str = "") -> None:
+        """Have it end soon, begun or not."""
+        if not self.stopped:
+            self.stopped = f"{self.request.method}{mark} {why}."
+            if self.task:
+                self.task.cancel()
+
+    async def run(self) -> None:
+        """Whatever becomes of it, even if it was stopped before it began: its caller is told."""
+        try:
+            reply = await self.answer()
+        except asyncio.CancelledError:
+            reply = reply_error(OutcomeUnknown(self.stopped or f"{self.request.method} was stopped before its end."))
+        except Exception as error:  # a handler should not raise; its caller gets an answer all the same
+            reply = reply_error(as_call_error(self.request.method, error))
+        del self.connection.calls[self.number]
+        self.connection.reply(self.number, reply)
+
+    async def answer(self) -> Reply:
+        """What the handler answers."""
+        if self.stopped:
+            raise asyncio.CancelledError
+        answer = await self.connection.server.handler(self.request)
+        return answer if isinstance(answer, Reply) else await self.pour(answer)
+
+    async def pour(self, replies: Replies) -> Reply:
+        """Send the items of a stream as fast as the peer takes them; how it ended."""
+        connection, window = self.connection, self.window
+        async with aclosing(replies):
+            while True:
+                await window.room()
+                reply = await anext(replies, END)
+                if reply is END or reply.status != "ok":
+                    return reply
+                if len(reply.body) > connection.limit:
+                    why = f"an item of its stream {connection.over(reply.body)}"
+                    return reply_error(Failed(self.request.method, why))
+                window.use(len(reply.body))
+                connection.write(Kind.ITEM, self.number, reply.body)
