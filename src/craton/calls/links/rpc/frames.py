@@ -30,6 +30,7 @@ VERSION = 2
 FRAME_LIMIT = 16 * 1024 * 1024
 HELLO_LIMIT = 256 * 1024  # of a peer that has not proved who it is; descriptions of contracts take most of it
 HEADER = Struct(">IQB")
+TLS = b"\x16\x03"  # what a TLS client's first words begin with
 
 T = TypeVar("T")
 encode = msgspec.msgpack.encode
@@ -119,9 +120,10 @@ class FrameReader:
         while at <= last:
             length, number, kind = HEADER.unpack_from(data, at)
             if not 1 <= kind <= LAST:
-                raise FrameError(f"{kind} is not a kind of frame")
+                raise FrameError(other(data[at:]) or f"{kind} is not a kind of frame")
             if length > self.limit:
-                raise FrameError(f"a frame of {length:,} bytes is over the limit of {self.limit:,}")
+                why = f"a frame of {length:,} bytes is over the limit of {self.limit:,}"
+                raise FrameError(other(data[at:]) or why)
             body = at + HEADER.size
             if body + length > len(data):
                 break
@@ -135,6 +137,11 @@ class FrameReader:
         self.wanted = HEADER.size
         if len(rest) >= HEADER.size:
             self.wanted += HEADER.unpack_from(rest)[0]
+
+
+def other(data: bytes) -> str:
+    """Which other protocol the peer speaks, and what to do; "" for none that is known."""
+    return "it speaks TLS, and this side does not: set CRATON_TLS" if data[:2] == TLS else ""
 
 
 def frame(kind: Kind, number: int = 0, body: bytes = b"") -> bytes:

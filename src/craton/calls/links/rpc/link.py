@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -151,7 +152,7 @@ class Replica:
         except (OSError, TimeoutError, Untaken) as error:
             if made:
                 made.transport.abort()
-            return self.set_aside(f"{self.address} cannot be reached ({plain(error)})")
+            return self.set_aside(f"{self.address} cannot be reached ({plain(error)}{self.hint(error)})")
         except asyncio.CancelledError:  # by `close`, which must not cancel the callers that wait for this
             return "the link was closed"
         finally:
@@ -170,6 +171,12 @@ class Replica:
         self.opened.add(made)
         made.ended.add_done_callback(lambda _: self.opened.discard(made))
         return made
+
+    def hint(self, error: Exception) -> str:
+        """What else to look at."""
+        if self.address.path or isinstance(error, ConnectionRefusedError | ssl.SSLError):
+            return ""
+        return "; its log says whether it accepts this certificate" if self.link.tls else "; does it demand CRATON_TLS?"
 
     def client(self) -> ClientConnection:
         """The asking end of a connection."""

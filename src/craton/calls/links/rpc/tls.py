@@ -126,9 +126,6 @@ WORDS = {
     "NO_SHARED_CIPHER": "it does not speak TLS 1.3",
     "UNSUPPORTED_PROTOCOL": "it does not speak TLS 1.3",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate",
-    "TLSV1_ALERT_UNKNOWN_CA": "it refuses this service's certificate: another CA signed it",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it demands a certificate: set CRATON_TLS",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it refuses this service's certificate: it expired; run `craton certs` again",
 }
 
 
@@ -146,7 +143,8 @@ class Listener:
         """Begin to listen."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        self.sockets = [socket.create_server(address[:2], family=family) for family, *_, address in dict.fromkeys(found)]
+        places = dict.fromkeys((family, address[:2]) for family, *_, address in found)
+        self.sockets = [socket.create_server(place, family=family) for family, place in places]
         for listening in self.sockets:
             listening.setblocking(False)
         self.accepting = [loop.create_task(self.accept(listening)) for listening in self.sockets]

@@ -1,0 +1,231 @@
+"""rpc under attack: certificates, contracts that do not fit, peers that want too much, and what was overheard."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from craton.calls.link import Reply, Request
+from craton.calls.links.rpc import RpcLink, RpcServer
+from craton.calls.links.rpc.frames import Kind, frame
+from craton.calls.links.rpc.tls import Files, Tls, tls_of
+from craton.errors import NotRun, SettingsError
+from craton.run.certs import certs
+from tests.until import until
+
+SECRET = b"known to both sides of each test"
+NEEDS = frozenset({"shop"})
+NOW = datetime.now(UTC)
+
+
+async def echo(request: Request) -> Reply:
+    """A handler."""
+    return Reply("ok", request.body)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Certificates of two services."""
+    certs(tmp_path / "tls", ["shop", "web"])
+    return tmp_path / "tls"
+
+
+def tls(folder: Path, service: str) -> Tls:
+    """What a service shows."""
+    return Tls(Files.of(str(folder), service))
+
+
+@asynccontextmanager
+async def shop(folder: Path | None, **options: Any) -> AsyncIterator[RpcServer]:
+    """The service `shop`, on TCP."""
+    protection = tls(folder, "shop") if folder else None
+    async with RpcServer(echo, "tcp:127.0.0.1:0", secret=SECRET, service="shop", tls=protection, **options) as server:
+        yield server
+
+
+def web(server: RpcServer, folder: Path | None, *, certificate: str = "web", **options: Any) -> RpcLink:
+    """The service `web`, with a certificate, as it asks `shop`."""
+    known: dict[str, Any] = {"service": "web", "needs": NEEDS, "peer": "shop"} | options
+    return RpcLink([server.address], secret=SECRET, tls=tls(folder, certificate) if folder else None, **known)
+
+
+async def asked(link: RpcLink) -> str:
+    """What comes of a call: its answer, or why there is none."""
+    try:
+        return (await link.send(Request("shop.echo", b"hello", timeout=10))).body.decode()
+    except NotRun as error:
+        return str(error)
+    finally:
+        await link.close()
+
+
+# ------------------------------------------------------------------ certificates
+
+
+async def test_services_with_certificates_of_one_authority_talk(folder: Path) -> None:
+    async with shop(folder) as server:
+        assert await asked(web(server, folder)) == "hello"
+
+
+async def test_a_connection_speaks_nothing_older_than_tls_1_3(
+    folder: Path, caplog: pytest.LogCaptureFixture,
+) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode, old.maximum_version = False, ssl.CERT_NONE, ssl.TLSVersion.TLSv1_2
+    async with shop(folder) as server:
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            await asyncio.open_connection(server.where.host, server.where.port, ssl=old)
+    assert "rpc: connection with a peer closed: it does not speak TLS 1.3" in caplog.messages
+
+
+async def test_a_certificate_of_another_authority_is_refused_on_both_sides(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:
+    certs(tmp_path / "other", ["shop", "web"])
+    async with shop(folder) as server:
+        assert "its certificate is refused: self-signed certificate in" in await asked(web(server, tmp_path / "other"))
+        (tmp_path / "other" / "ca.crt").write_bytes((folder / "ca.crt").read_bytes())  # it believes the server now
+        assert "its log says whether it accepts this cert" in await asked(web(server, tmp_path / "other"))
+        assert await asked(web(server, folder)) == "hello"
+    assert any("closed: its certificate is refused: unable to get local" in m for m in caplog.messages)
+
+
+async def test_an_expired_certificate_is_refused_on_both_sides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:
+    long_ago = NOW - timedelta(days=91)
+    certs(tmp_path / "old", ["shop", "web"], now=long_ago)
+    certs(tmp_path / "old", ["shop"])
+    async with shop(tmp_path / "old") as server:
+        assert "its log says whether it accepts this certificate" in await asked(web(server, tmp_path / "old"))
+    assert "rpc: connection with a peer closed: its certificate is refused: certificate has expired" in caplog.messages
+    certs(tmp_path / "new", ["shop", "web"], now=long_ago)
+    certs(tmp_path / "new", ["web"])
+    async with shop(tmp_path / "new") as server:
+        assert "its certificate is refused: certificate has expired" in await asked(web(server, tmp_path / "new"))
+
+
+async def test_a_service_is_believed_no_other_name_than_its_certificates(folder: Path) -> None:
+    async with shop(folder) as server:
+        said = await asked(web(server, folder, certificate="shop"))
+        assert "it refused this service: its certificate is not of web, but of shop" in said
+        assert "certificate is not valid for 'vault'" in await asked(web(server, folder, peer="vault"))
+
+
+async def test_a_plain_client_at_a_protected_port_is_told_and_hurts_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("craton.calls.links.rpc.link.CONNECT_SECONDS", 0.3)
+    async with shop(folder) as server:
+        assert "it does not answer; does it demand CRATON_TLS?" in await asked(web(server, None))
+        _, writer = await asyncio.open_connection(server.where.host, server.where.port)
+        writer.write(frame(Kind.HELLO, 0, b"garbage"))
+        await until(lambda: "rpc: connection with a peer closed: it does not speak TLS: give it CRATON_TLS, too"
+                    in caplog.messages)
+        writer.close()
+        assert await asked(web(server, folder)) == "hello"
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_protected_client_at_a_plain_port_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with shop(None) as server:
+        said = await asked(web(server, folder))
+        assert "it does not speak TLS: give it CRATON_TLS, too" in said or "its log says whether it accepts" in said
+    assert any("it speaks TLS, and this side does not: set CRATON_TLS" in m for m in caplog.messages)
+
+
+async def test_a_client_without_a_certificate_is_not_let_in(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    context = ssl.create_default_context(cafile=folder / "ca.crt")
+    async with shop(folder) as server:
+        where = server.where.host, server.where.port
+        reader, writer = await asyncio.open_connection(*where, ssl=context, server_hostname="shop")
+        with suppress(ssl.SSLError, ConnectionResetError):
+            assert await reader.read() == b""
+        await until(lambda: "rpc: connection with a peer closed: it showed no certificate" in caplog.messages)
+        writer.close()
+
+
+async def test_certificates_that_are_replaced_count_for_new_connections(folder: Path, tmp_path: Path) -> None:
+    certs(tmp_path / "other", ["shop", "web"])
+    async with shop(folder) as server:
+        early, later = web(server, folder), web(server, folder)
+        assert (await early.send(Request("shop.echo", b""))).status == "ok"
+        for file in (tmp_path / "other").iterdir():
+            file.replace(folder / file.name)
+        assert (await early.send(Request("shop.echo", b""))).status == "ok"  # what is open stays open
+        assert await asked(later) == "hello"
+        await early.close()
+
+
+async def test_files_that_are_half_replaced_leave_the_old_ones_in_use(
+    folder: Path, caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with shop(folder) as server:
+        link = web(server, folder)
+        (folder / "shop.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+        assert await asked(link) == "hello"
+    assert any("the certificate was not read again" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "orders.example"])
+async def test_a_port_that_other_machines_reach_is_refused_without_protection(host: str) -> None:
+    address = f"tcp:[{host}]:0" if ":" in host else f"tcp:{host}:0"
+    with pytest.raises(SettingsError, match="can be reached from other machines, and nothing protects it: make cert"):
+        async with RpcServer(echo, address, secret=SECRET):
+            pass
+
+
+async def test_who_trusts_the_network_may_say_so() -> None:
+    async with RpcServer(echo, "tcp:0.0.0.0:0", secret=SECRET, tls=tls_of("off", "shop")) as server:
+        assert server.where.port
+
+
+def test_certificates_are_made_once_and_renewed_in_time(tmp_path: Path) -> None:
+    folder = tmp_path / "tls"
+    assert certs(folder, ["shop"]) == ["made ca.crt, valid for 3650 days", "made shop.crt, valid for 90 days"]
+    authority = (folder / "ca.key").read_bytes()
+    assert certs(folder, ["shop"]) == []
+    assert certs(folder, ["shop", "web"]) == ["made web.crt, valid for 90 days"]
+    later = datetime.now(UTC) + timedelta(days=61)
+    assert certs(folder, ["shop"], now=later) == ["renewed shop.crt, valid for 90 days"]
+    assert certs(folder, ["shop"], hosts=["10.0.0.5", "a.example"]) == ["renewed shop.crt, valid for 90 days"]
+    much_later = datetime.now(UTC) + timedelta(days=3000)
+    assert certs(folder, [], now=much_later) == ["renewed ca.crt, valid for 3650 days"]
+    assert (folder / "ca.key").read_bytes() == authority
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+
+
+def test_the_key_of_an_authority_is_never_replaced_by_itself(tmp_path: Path) -> None:
+    certs(tmp_path / "one", ["shop"])
+    certs(tmp_path / "two", ["shop"])
+    key = tmp_path / "one" / "ca.key"
+    key.write_bytes((tmp_path / "two" / "ca.key").read_bytes())
+    with pytest.raises(SettingsError, match=r"ca\.key is not the key of ca\.crt"):
+        certs(tmp_path / "one", ["shop"])
+    key.write_text("not a key")
+    with pytest.raises(SettingsError, match=r"ca\.key holds no key that can be used"):
+        certs(tmp_path / "one", ["shop"])
+    key.unlink()
+    with pytest.raises(SettingsError, match=r"ca\.crt is there, and ca\.key is not"):
+        certs(tmp_path / "one", ["shop"])
+
+
+def test_wrong_settings_are_told_with_what_to_do(tmp_path: Path) -> None:
+    certs(tmp_path, ["shop"])
+    with pytest.raises(SettingsError, match=r"there is no file .*web\.crt: write the folder that `craton certs` made"):
+        tls_of(str(tmp_path), "web")
+    with pytest.raises(SettingsError, match="are 2 files"):
+        tls_of("a.crt,b.key", "web")
+    with pytest.raises(SettingsError, match="--hosts has the service shop"):
+        certs(tmp_path, ["shop"], hosts=["shop"])
+    (tmp_path / "shop.crt").write_text("nothing")
+    with pytest.raises(SettingsError, match="cannot be used"):
+        tls_of(str(tmp_path), "shop")
