@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="for programs",
     )
     with_application(command(check, "find what is wrong with an application, without running it"))
+    add_proto(command(proto, "show contracts as .proto files for gRPC, or write them and lock their numbers"))
     add_diff(command(diff, "show what changes when an application moves from one topology to another"))
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
@@ -171,6 +172,13 @@ def add_migrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--module", help="the module to write a revision for")
 
 
+def add_proto(parser: argparse.ArgumentParser) -> None:
+    """`craton proto apps.store --module catalog`."""
+    with_application(parser).add_argument("--module", help="only this one")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="write the files there, and the numbers to proto.lock")
+    parser.add_argument("--check", action="store_true", help="only say whether proto.lock knows every field")
+
+
 def add_diff(parser: argparse.ArgumentParser) -> None:
     """`craton diff apps.store monolith microservices`."""
     with_application(parser).add_argument("before", help="the topology that it runs in")
@@ -245,6 +253,30 @@ def check(asked: argparse.Namespace) -> None:
     operations(application)
     asyncio.run(check_migrations(application))
     print(f"{application.name}: {len(names)} modules in {len(topologies)} topologies, and nothing is wrong")
+
+
+def proto(asked: argparse.Namespace) -> None:
+    """Print .proto files, or write them."""
+    from craton.application import find_application
+    from craton.calls.links.grpc.numbers import LOCK
+    from craton.export.proto import check, lock, text, write
+    from craton.run.linking import schema_of
+    from craton.topology import topology_file
+
+    application = find_application(asked.application)
+    schema = schema_of(application)
+    found = [module.name for module in application.modules if schema.module(module.name).rpcs]
+    modules = [application.module(asked.module).name] if asked.module else found
+    if asked.check:
+        check(schema.numbers)
+        print(f"{LOCK} knows every field")
+    elif asked.to is None:
+        print("\n".join(text(schema.module(name)) for name in modules), end="")
+    else:
+        written = [str(file) for file in write(schema, modules, asked.to)]
+        file = topology_file(asked.application).with_name(LOCK)
+        file.write_text(lock(schema.numbers))
+        print("\n".join([*written, f"{file}: commit it"]))
 
 
 def diff(asked: argparse.Namespace) -> None:

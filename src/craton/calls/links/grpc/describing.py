@@ -124,9 +124,8 @@ class Place(NamedTuple):
 class Describer:
     """Fills one .proto file with the types that it is asked for."""
 
-    def __init__(self, file: FileDescriptorProto, numbers: Numbers) -> None:
-        self.top, self.numbers = Place(file.package, file), numbers
-        self.named: dict[str, tuple[Any, Shape]] = {}
+    def __init__(self, file: FileDescriptorProto, numbers: Numbers, *, named: dict[str, tuple[Any, Shape]]) -> None:
+        self.top, self.numbers, self.named = Place(file.package, file), numbers, named
 
     def shape(self, kind: Any, place: Place, name: str) -> Shape:
         """A type where one value stands; what has no name of its own gets this one, inside `place`."""

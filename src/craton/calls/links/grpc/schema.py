@@ -16,7 +16,7 @@ from craton.application import Application
 from craton.calls import codec
 from craton.calls.links.grpc.describing import Describer, camel
 from craton.calls.links.grpc.numbers import Numbers
-from craton.calls.links.grpc.shapes import Message, Record, plain
+from craton.calls.links.grpc.shapes import Message, Record, Scalar, plain
 from craton.contract import Method, methods_of
 from craton.errors import DeclarationError, Failed, InvalidArguments
 from craton.module import Module
@@ -31,7 +31,8 @@ UNFIT = (ValueError, TypeError, OverflowError, DecodeError)
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One module: its file, the full name of its service, its methods by wire name, and its faults by name."""
+    """One module: its file, the full name of its service, its methods by wire name, its faults by name, and all types
+    that have a name in the file, with what they look like."""
 
     module: Module
     file: FileDescriptorProto
@@ -39,6 +40,7 @@ class Described:
     pool: DescriptorPool
     rpcs: dict[str, Rpc] = field(default_factory=dict)
     faults: dict[str, tuple[type[Fault], Record]] = field(default_factory=dict)
+    named: dict[str, tuple[Any, Scalar | Message]] = field(default_factory=dict)
 
     def new(self, shape: Message) -> Any:
         """An empty message."""
@@ -129,7 +131,7 @@ class Schema:
             dependency=[known.DESCRIPTOR.name for known in KNOWN],
         )
         made = Described(module, file, f"{package}.{contract}", self.pool)
-        service, describer = file.service.add(name=contract), Describer(file, self.numbers)
+        service, describer = file.service.add(name=contract), Describer(file, self.numbers, named=made.named)
         for method in callable_by_name(module):
             rpc = self.rpc(made, method, describer)
             made.rpcs[rpc.name] = rpc

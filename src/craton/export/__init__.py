@@ -1,0 +1,1 @@
+"""What other programs need of an application, written down."""
