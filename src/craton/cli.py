@@ -150,6 +150,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=port, default=8000, help="of the API (8000)")
     parser.add_argument("--broker", metavar="URL", help="amqp://...: events between services go over RabbitMQ")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add what modules ask each other, for craton diff")
+    parser.add_argument(
+        "--gateway", choices=("craton", "envoy"), default="craton", help="what stands in front of services (craton)",
+    )
 
 
 def port(text: str) -> int:
@@ -209,7 +212,7 @@ def run(asked: argparse.Namespace) -> None:
 
     run(Options(
         package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
-        broker=asked.broker, record=asked.record,
+        broker=asked.broker, record=asked.record, gateway=asked.gateway,
     ))
 
 

