@@ -21,8 +21,8 @@ from craton.values import Event, Fault, Secret, body_of
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 ROLE = re.compile(r"[a-z][a-z0-9_-]*")
-TAKEN = re.compile(r"gateway|craton|public|information_schema|pg_.*|sqlite(_.*)?")
-"""Names that would clash with the gateway, or with schemas and tables that the databases keep for themselves."""
+TAKEN = re.compile(r"gateway|edge|craton|public|information_schema|pg_.*|sqlite(_.*)?")
+"""Names that would clash with the gateway, with settings of the edge, or with what databases keep for themselves."""
 
 
 def check_name(name: str, what: str) -> None:
@@ -181,7 +181,7 @@ def check_stored(method: Method, where: str) -> None:
         for field in msgspec.structs.fields(method.arguments):
             check_no_secret(field.type, f"{where}: parameter {field.name}", reason=reason)
     if method.keyed:
-        reason = f"the answers of {method.kind}s are stored under their keys: return what may be stored, or say keyed=False"
+        reason = f"the answers of {method.kind}s are stored under their keys: return what may be stored"
         check_no_secret(method.result, f"{where}: its result", reason=reason)
 
 

@@ -50,7 +50,7 @@ class Method:
 
     `arguments` is a frozen struct with the parameters as fields: it is what crosses in place of `(*args, **kwargs)`.
     A saga has the `version` of its code, and the events that it `awaits`. `on`: the events that call the method.
-    `keyed`: whether it is done once per key, and its answer stored. `sign_in`: whether it may be asked only now and then.
+    `keyed`: whether it is done once per key, and its answer stored. `sign_in`: whether it is for a few tries a minute.
     """
 
     name: str

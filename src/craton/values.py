@@ -22,7 +22,7 @@ parameter of a command, the version that its caller has seen, which the edge tak
 
 
 class Page(Value, Generic[T]):
-    """Some of many. `next_cursor` asks for those that follow, as the parameter `cursor`; it is None on the last page."""
+    """Some of many. `next_cursor`, as the parameter `cursor`, asks for those that follow; None on the last page."""
 
     items: tuple[T, ...]
     next_cursor: str | None = None
@@ -71,7 +71,7 @@ class Fault(Exception):
     """An error that is part of a contract: it crosses the wire typed, and callers may catch it.
 
     `status` is the HTTP status at the edge: 400 to 499, and 422 where nothing else is said. With `keeps=True` what the
-    command had written when it raised it stays: for commands with `keyed=False`, such as a sign-in that counts failures.
+    command had written when it raised it stays: for commands with `keyed=False`, such as one that counts failures.
     """
 
     status: ClassVar[int] = 422

@@ -20,7 +20,8 @@ from craton.calls.codec import encode_arguments
 from craton.calls.context import NOBODY, Caller
 from craton.contract import command, effect, query, saga
 from craton.edge.authentication import Tokens
-from craton.edge.rest import Limits, edge
+from craton.edge.rest import edge
+from craton.edge.settings import EdgeSettings
 from craton.errors import KeyReused, NotAllowed, StillRunning
 from craton.module import Module
 from craton.sagas.sagas import SagaStatus
@@ -260,16 +261,16 @@ def authorized(caller: Caller) -> dict[str, str]:
     return {"Authorization": f"Bearer {TOKENS.issue(caller, lifetime=timedelta(hours=1))}"}
 
 
-def app_of(service: Service, *, limits: Limits | None = None) -> ASGIApp:
+def app_of(service: Service, *, settings: EdgeSettings | None = None) -> ASGIApp:
     """The edge of a service."""
-    return edge(service, TOKENS, limits=limits)
+    return edge(service, TOKENS, settings=settings)
 
 
 @asynccontextmanager
 async def client(
-    service: Service, caller: Caller = NOBODY, *, limits: Limits | None = None
+    service: Service, caller: Caller = NOBODY, *, settings: EdgeSettings | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the edge of a service, that repeats nothing."""
-    transport = httpx.ASGITransport(app_of(service, limits=limits))
+    transport = httpx.ASGITransport(app_of(service, settings=settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://edge", headers=authorized(caller)) as made:
         yield made

@@ -10,7 +10,7 @@ import pytest
 
 from craton.calls.context import NOBODY, Caller
 from craton.edge.authentication import Tokens
-from craton.edge.rest import Limits
+from craton.edge.settings import EdgeSettings
 from craton.errors import (
     Failed,
     InvalidArguments,
@@ -50,16 +50,18 @@ async def asked(service: Service, verb: str, path: str, caller: Caller = NOBODY,
 
 
 async def test_a_fault_has_its_status_its_type_and_its_fields(service: Service) -> None:
-    answer = await asked(service, "PUT", "/stock/mug", CLERK, json={"quantity": 6}, headers=KEY)
+    answer = await asked(service, "PUT", "/stock/mug", CLERK, json={"quantity": 6}, headers=KEY | {"X-Request-ID": "r1"})
     assert answer.json() == {
+        "instance": "urn:craton:request:r1",
         "type": "urn:craton:store:out-of-stock", "title": "Not enough on hand", "status": 409,
         "detail": "Out of stock: sku mug, available 5.", "sku": "mug", "available": 5,
     }
 
 
 async def test_a_fault_with_words_of_its_own_is_told_in_them(service: Service) -> None:
-    answer = await asked(service, "GET", "/stock/none")
+    answer = await asked(service, "GET", "/stock/none", headers={"X-Request-ID": "r1"})
     assert answer.json() == {
+        "instance": "urn:craton:request:r1",
         "type": "urn:craton:store:no-such-product", "title": "No such product", "status": 404,
         "detail": "There is no product none.", "sku": "none",
     }
@@ -177,7 +179,7 @@ async def test_json_with_a_charset_is_json(service: Service) -> None:
 
 
 async def test_a_body_beyond_the_limit_is_refused(service: Service) -> None:
-    async with client(service, limits=Limits(body=20)) as http:
+    async with client(service, settings=EdgeSettings(body=20)) as http:
         fits = await http.post("/ask", content=b'{"lines": []}'.ljust(20), headers=JSON)
         large = await http.post("/ask", content=b'{"lines": []}'.ljust(21), headers=JSON)
     assert (fits.status_code, large.status_code) == (200, 413)

@@ -17,7 +17,7 @@ import msgspec
 from craton.calls import codec
 from craton.contract import Method, Route
 from craton.edge.problems import Problem, invalid
-from craton.values import Secret
+from craton.values import Secret, Version
 
 MOST_PARAMETERS = 1000
 SUSPECT = re.compile(rb"nan|inf|\d{19}|\\u|\0|(?:0001|9999)-", re.IGNORECASE)
@@ -43,15 +43,21 @@ class Reader:
     query: tuple[Parameter, ...]
     in_path: type[msgspec.Struct]
     body: type[msgspec.Struct] | None
+    version: Parameter | None = None
+    """The one that is taken from If-Match."""
 
-    def read(self, path: Mapping[str, str], query: bytes, body: bytes) -> msgspec.Struct:
+    def read(self, path: Mapping[str, str], query: bytes, body: bytes, *, version: int | None = None) -> msgspec.Struct:
         """The arguments of one request; raises Problem where they do not fit."""
+        seen = {} if self.version is None or version is None else {self.version.name: version}
         if self.body is None:
-            return checked(parse(partial(codec.from_text, self.method.arguments), dict(path) | self.texts(query)))
-        inside = parse(partial(codec.from_json, self.body), body or b"{}")
-        outside = parse(partial(codec.from_text, self.in_path), dict(path))
-        found = self.method.arguments(**msgspec.structs.asdict(outside), **msgspec.structs.asdict(inside))
-        return checked(found) if path or SUSPECT.search(body) else found
+            given = {**path, **self.texts(query), **seen}
+            return checked(parse(partial(codec.from_text, self.method.arguments), given))
+        inside = msgspec.structs.asdict(parse(partial(codec.from_json, self.body), body or b"{}"))
+        if not path:
+            found = self.method.arguments(**inside, **seen)
+            return checked(found) if SUSPECT.search(body) else found
+        outside = msgspec.structs.asdict(parse(partial(codec.from_text, self.in_path), dict(path)))
+        return checked(self.method.arguments(**outside, **inside, **seen))
 
     def texts(self, query: bytes) -> dict[str, Any]:
         """The query string by argument; names that are no parameter are ignored."""
@@ -66,7 +72,9 @@ def reader_of(method: Method, route: Route) -> Reader:
     """How to read a method's arguments. What cannot stand in a path or a query string was refused before."""
     fields = {f.name: f for f in msgspec.structs.fields(method.arguments)}
     named = re.findall(r"{(\w+)}", route.path)
-    rest = [name for name in fields if name not in named]
+    others = [name for name in fields if name not in named]
+    versions = [name for name in others if method.kind != "query" and is_version(fields[name].type)]
+    rest = [name for name in others if name not in versions[:1]]
     in_query = route.verb in ("GET", "DELETE")
     return Reader(
         method,
@@ -74,7 +82,13 @@ def reader_of(method: Method, route: Route) -> Reader:
         query=tuple(parameter(fields[name]) for name in rest) if in_query else (),
         in_path=part(method, named, suffix="Path"),
         body=None if in_query else part(method, rest, suffix="Request"),
+        version=parameter(fields[versions[0]]) if versions else None,
     )
+
+
+def is_version(kind: Any) -> bool:
+    """Whether a type is `Version`, or `Version | None`."""
+    return bool(kind == Version or kind == Version | None)
 
 
 def parameter(field: msgspec.structs.FieldInfo) -> Parameter:

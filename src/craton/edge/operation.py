@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from types import NoneType
+from typing import Any, get_origin
 
 from craton.application import Application
 from craton.contract import Method, Route
-from craton.edge.arguments import Reader, reader_of
+from craton.crossing import fields_of, is_value
+from craton.edge.arguments import Reader, is_version, reader_of
 from craton.edge.problems import MEMBERS
 from craton.errors import DeclarationError
 from craton.module import Module
 from craton.routes import OWN
-from craton.values import body_of
+from craton.values import Page, body_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class Operation:
     method: Method
     route: Route
     reader: Reader
+    version: str | None = None
+    """The field of the result that is its ETag."""
+    paged: bool = False
 
     @property
     def name(self) -> str:
@@ -59,7 +64,26 @@ def operation(module: Module, method: Method, route: Route) -> Operation:
         for name in body_of(fault).__struct_fields__:
             if name in MEMBERS:
                 raise DeclarationError(f"{fault.__name__}.{name}: RFC 9457 has this name: rename the field.")
-    return Operation(module, method, route, reader_of(method, route))
+    paged = route.verb == "GET" and issubclass(class_of(method.result), Page)
+    if paged and "cursor" not in method.arguments.__struct_fields__:
+        raise DeclarationError(
+            f"{module.name}.{method.name} answers with a Page: give it the parameter `cursor: str | None = None`."
+        )
+    version = version_of(method.result) if route.verb == "GET" and not method.streams else None
+    return Operation(module, method, route, reader_of(method, route), version, paged)
+
+
+def class_of(kind: Any) -> type:
+    """The class of a result: of Page[Product], Page; `object` where it is none, or one of several."""
+    found = get_origin(kind) or kind
+    return found if isinstance(found, type) else object
+
+
+def version_of(kind: Any) -> str | None:
+    """The field of a value that is its version."""
+    if not is_value(class_of(kind)):
+        return None
+    return next((name for name, field in fields_of(kind).items() if is_version(field)), None)
 
 
 def shape(path: str) -> str:

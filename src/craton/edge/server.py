@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from craton.edge.protocol import Protocol
+from craton.edge.settings import EdgeSettings
 from craton.errors import SettingsError
 
 DRAIN_SECONDS = 10
@@ -39,13 +42,16 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve_http(app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS) -> AsyncIterator[int]:
+async def serve_http(
+    app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS, settings: EdgeSettings | None = None
+) -> AsyncIterator[int]:
     """Serve at "host:port" and give the port, which the system chooses for 0; or at "unix:/path", and give 0.
 
     Leaving it takes no new connections, and waits up to `drain` seconds for the requests in progress.
     """
     with listen(address) as listening:
-        server = Server(config_of(app, drain=drain))
+        config = config_of(app, drain=drain, settings=settings or EdgeSettings())
+        server = Server(config)
         running = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {address}")
         try:
             await server.up.wait()
@@ -57,12 +63,29 @@ async def serve_http(app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS
             await running
 
 
-def config_of(app: ASGIApp, *, drain: float) -> uvicorn.Config:
+def config_of(app: ASGIApp, *, drain: float, settings: EdgeSettings) -> uvicorn.Config:
     """A server that adds nothing of its own: no log format, no banner, no lifespan."""
-    return uvicorn.Config(
-        app, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=max(1, round(drain)),
+    config = uvicorn.Config(
+        app, http=limited(settings), lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
+        proxy_headers=False, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=max(1, round(drain)),
+        ssl_certfile=settings.certificate or None, ssl_keyfile=settings.key or None,
     )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"TLS with {settings.certificate} and {settings.key}: {error}.") from error
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        config.ssl.set_alpn_protocols(["http/1.1"])
+    return config
+
+
+def limited(settings: EdgeSettings) -> type[Protocol]:
+    """The protocol with these limits, in the form that uvicorn wants."""
+    limits = dict(
+        head_limit=settings.head, head_seconds=settings.patience, most_connections=settings.connections,
+    )
+    return type("Limited", (Protocol,), limits)
 
 
 def listen(address: str) -> socket.socket:

@@ -13,11 +13,13 @@ from typing import Any, Protocol, Self, TypeVar, cast
 import msgspec
 
 from craton.application import Application, implementations, needs_of
+from craton.calls.ahead import Ahead
 from craton.calls.assertion import Signer
 from craton.calls.call import Call
 from craton.calls.context import CONTEXT, Caller, Context
 from craton.calls.endpoint import Ask, Endpoint
 from craton.calls.link import Link
+from craton.calls.links.rpc.tls import Protection
 from craton.calls.offload import Offload
 from craton.calls.receiver import Receiver, as_call_error
 from craton.calls.retry import Budget
@@ -78,7 +80,7 @@ class Process:
         self, application: Application, topology: Topology, name: str,
         *, database: str | None, secret: bytes, links: Callable[[str, str], Link], environ: Mapping[str, str],
         clock: Clock | None = None, ids: Ids | None = None, local: bool = True, observer: Observer | None = None,
-        broker: str | None = None,
+        broker: str | None = None, tls: Protection = None,
     ) -> None:
         self.observer = observer
         self.application, self.topology, self.name = application, topology, name
@@ -86,7 +88,7 @@ class Process:
         self.database, self.secret, self.environ, self.local = database, secret, environ, local
         self.clock, self.ids = clock or SystemClock(), ids or SystemIds()
         self.find_link, self.links, self.budgets = links, dict[tuple[str, str], Link](), dict[str, Budget]()
-        self.signer, self.broker = Signer(secret), broker
+        self.signer, self.broker, self.tls = Signer(secret), broker, tls
         self.hosted: dict[str, Hosted] = {}
         self.streams: dict[str, Streams] = {}
         self.stubs: dict[tuple[str, str], Any] = {}
@@ -320,8 +322,11 @@ class Process:
         ask = hosted.ask if hosted else self.remote(name, self.contract_methods(module)[method]).insist
         token = CONTEXT.set(Context(caller=caller, deadline=asyncio.get_running_loop().time() + timeout, trace=trace))
         try:
+            work = Ahead(ask(arguments, key=key))
+            if work.done:
+                return work.result
             async with asyncio.timeout(timeout):
-                return await ask(arguments, key=key)
+                return await work
         except TimeoutError as error:
             raise OutcomeUnknown(f"{name} did not answer within {timeout:g} s.") from error
         except Fault as fault:

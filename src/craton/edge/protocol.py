@@ -1,0 +1,218 @@
+"""HTTP/1.1 as the edge speaks it: uvicorn's protocol, made shorter, with limits, and with problems for its errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from craton.calls.codec import to_json
+from craton.edge.problems import MEDIA_TYPE, Problem
+
+Pairs = Iterable[tuple[bytes, bytes]]
+BODILESS = (204, 304)
+
+
+class TooMuch(Exception):
+    """The head of a request is larger than a head may be."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `head_limit`: bytes of a request's line and headers; `head_seconds`: how long they may take."""
+
+    head_limit = 32 << 10
+    head_seconds = 20.0
+    most_connections = 10_000
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A new connection; where there are too many, it is told so, and closed."""
+        super().connection_made(transport)
+        self.late: asyncio.TimerHandle | None = None
+        self.size, self.in_head = 0, True
+        if len(self.connections) > self.most_connections:
+            self.refuse(Problem("not-run", "Too many connections."))
+        else:
+            self.expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self.head_is_there()
+        super().connection_lost(exc)
+
+    def expect_head(self) -> None:
+        """From now on the head of a request has so much time to arrive."""
+        if self.late is None:
+            self.late = self.loop.call_later(self.head_seconds, self.too_late)
+
+    def head_is_there(self) -> None:
+        """It has arrived, or nobody waits for it any more."""
+        if self.late is not None:
+            self.late.cancel()
+            self.late = None
+
+    def too_late(self) -> None:
+        """Close a connection that has not said what it wants; without a word, where it has not begun to."""
+        if self.size:
+            self.refuse(Problem("request-timeout"))
+        else:
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+        if self.transport.is_closing():
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # the answer goes on as if nobody had asked for another protocol
+            pass
+        except httptools.HttpParserError as error:
+            large = isinstance(error.__context__, TooMuch)
+            self.refuse(Problem("head-too-large") if large else Problem("malformed", "This is no HTTP/1.1 request."))
+            return
+        if self.in_head and self.late is None:
+            self.expect_head()
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer what is no request, and close the connection. A response that has begun is only broken off."""
+        if self.cycle is None or self.cycle.response_complete:
+            body = to_json(problem.body)
+            told = {"content-type": MEDIA_TYPE, "content-length": len(body), "connection": "close", **problem.headers}
+            head = "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode()
+            self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + body)
+        self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self.url, self.size, self.in_head, self.expect_100_continue = b"", 0, True, False
+        self.headers = []
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its address."""
+        self.url += url
+        self.size += len(url)
+        if self.size > self.head_limit:
+            raise TooMuch
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        name = name.lower()
+        self.size += len(name) + len(value)
+        if self.size > self.head_limit:
+            raise TooMuch
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """All of its head: the request is answered from now on."""
+        self.in_head = False
+        self.head_is_there()
+        raw, _, query = self.url.partition(b"?")
+        if not raw.startswith(b"/"):  # "http://host/path", or "*"
+            parsed = httptools.parse_url(self.url)
+            raw, query = parsed.path or b"/", parsed.query or b""
+        path = raw.decode("latin-1")
+        version = self.parser.get_http_version()
+        self.scope = cast("Any", {
+            "type": "http", "asgi": {"version": self.asgi_version, "spec_version": "2.3"}, "http_version": version,
+            "server": self.server, "client": self.client, "scheme": self.scheme, "root_path": self.root_path,
+            "method": self.parser.get_method().decode("latin-1"), "path": unquote(path) if "%" in path else path,
+            "raw_path": raw, "query_string": query, "headers": self.headers, "state": {},
+        })
+        before, keep = self.cycle, version != "1.0" and self.parser.should_keep_alive()
+        self.cycle = Cycle(self, keep_alive=keep)
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # a request that did not wait for the answer to the one before
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        super().on_body(body)
+        self.cycle.message_event.set()
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its response, whose head leaves together with the first part of its body."""
+
+    flow: FlowControl
+
+    def __init__(self, connection: Protocol, *, keep_alive: bool) -> None:
+        super().__init__(
+            connection.scope, connection.transport, connection.flow, connection.logger, connection.access_logger,
+            False, connection.server_state.default_headers, asyncio.Event(), connection.expect_100_continue,
+            keep_alive, connection.on_response_complete,
+        )
+        self.head: tuple[int, Pairs] | None = None
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the response, as ASGI has it."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start" and not self.response_started:
+            self.response_started, self.waiting_for_100_continue = True, False
+            self.head = message["status"], message.get("headers", ())
+        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self.write(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{message['type']} does not belong here.")
+
+    def write(self, body: bytes, *, more: bool) -> None:
+        """Write a part of the body, after the head where that is still to come."""
+        parts: list[bytes] = []
+        if self.head is not None:
+            parts, self.head = self.opening(*self.head), None
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+        elif self.chunked_encoding:
+            parts += [b"%x\r\n" % len(body), body, b"\r\n"] if body else []
+            parts += [] if more else [b"0\r\n\r\n"]
+        else:
+            self.expected_content_length -= len(body)
+            parts.append(body)
+        if self.expected_content_length < 0 or (self.expected_content_length and not more):
+            raise RuntimeError("The body has another length than its Content-Length says.")
+        self.transport.write(b"".join(parts))
+        if not more:
+            self.complete()
+
+    def complete(self) -> None:
+        """The response is whole."""
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def opening(self, status: int, headers: Pairs) -> list[bytes]:
+        """Status line and headers."""
+        parts, lines = [STATUS_LINE[status]], 2
+        for name, value in (*self.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+            lines += 1
+            if name == b"content-length":
+                self.expected_content_length, self.chunked_encoding = int(value), False
+            elif name == b"connection" and value.lower() == b"close":
+                self.keep_alive = False
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in BODILESS:
+            self.chunked_encoding = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+            lines += 1
+        if not self.keep_alive:
+            parts.append(b"connection: close\r\n")
+            lines += 1
+        head = b"".join((*parts, b"\r\n"))
+        if head.count(b"\n") != lines or head.count(b"\r") != lines:
+            raise RuntimeError("A header holds the end of a line.")
+        return [head]
