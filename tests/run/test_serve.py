@@ -28,7 +28,7 @@ def environ(shop: Path) -> dict[str, str]:
 
 def link_to(environ: dict[str, str], *, needs: str = "stock") -> RpcLink:
     """A way to the service, for one that needs this module."""
-    return RpcLink([environ["CRATON_LISTEN"]], secret=SECRET.encode(), service="test", needs=frozenset({needs}))
+    return RpcLink([environ["CRATON_LISTEN"]], secret=SECRET.encode(), service="operator", needs=frozenset({needs}))
 
 
 async def test_it_waits_for_migrations_which_somebody_else_applies(environ: dict[str, str]) -> None:

@@ -14,9 +14,11 @@ import msgspec
 
 from craton.calls.link import Link
 from craton.calls.links.rpc import RpcLink
+from craton.calls.links.rpc.tls import tls_of
 from craton.errors import NotRun, SettingsError
 from craton.run.environment import Environment
 from craton.run.folder import Folder, Whereabouts
+from craton.run.grants import OPERATOR
 from craton.run.loading import load_application
 from craton.run.operating import Operator
 from craton.run.process import Process
@@ -53,11 +55,12 @@ async def door(question: Question, environ: Mapping[str, str]) -> AsyncIterator[
     secret, where = whereabouts(question, environ)
     application, topology = load_application(question.package, where.topology)
     every = frozenset(module.name for module in application.modules)
+    tls = tls_of(environ.get("CRATON_TLS"), OPERATOR)
 
     def link(service: str, kind: str) -> Link:  # who operates them asks all services by rpc
         if service not in where.peers:
             raise NotRun(f"nobody says where {service} answers: add it to CRATON_PEERS.")
-        return RpcLink(where.peers[service], secret=secret, service="operator", needs=every)
+        return RpcLink(where.peers[service], secret=secret, service=OPERATOR, peer=service, tls=tls, needs=every)
 
     async with Process(
         application, topology, GATEWAY.name, database=None, secret=secret, links=link, environ=environ

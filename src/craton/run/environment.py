@@ -21,7 +21,8 @@ class Environment:
     `database` is a URL. It answers at `listen` by rpc, at `http` over HTTP (its edge, and other services by rest), and
     at `grpc` by gRPC; `peers`, `rest_peers` and `grpc_peers` are where the others do. `secret` is what all services of
     one installation share, `broker` the URL of the RabbitMQ server by which events go, if any, and `record` the file
-    for the traffic between modules, where it is recorded.
+    for the traffic between modules, where it is recorded. `tls` is the folder that `craton certs` made, or three files
+    (certificate,key,ca), or "off" where the network itself is trusted.
     """
 
     topology: str
@@ -35,6 +36,7 @@ class Environment:
     rest_peers: Peers = field(default_factory=dict)
     grpc_peers: Peers = field(default_factory=dict)
     broker: str | None = field(default=None, repr=False)  # it may hold a password
+    tls: str | None = None
     record: str | None = None
 
     @classmethod
@@ -61,7 +63,7 @@ class Environment:
             "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(),
             "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http, "GRPC": self.grpc,
             "PEERS": written(self.peers), "REST_PEERS": written(self.rest_peers),
-            "GRPC_PEERS": written(self.grpc_peers), "BROKER": self.broker, "RECORD": self.record,
+            "GRPC_PEERS": written(self.grpc_peers), "BROKER": self.broker, "TLS": self.tls, "RECORD": self.record,
         }
         return {f"CRATON_{name}": text for name, text in found.items() if text}
 
@@ -139,7 +141,7 @@ def peers_of(text: str, address: Callable[[str], str] = address_of) -> Peers:
 READERS: Mapping[str, Callable[[str], Any]] = {
     "topology": str, "service": str, "secret": secret_of, "database": database_of, "listen": address_of,
     "http": place_of, "grpc": place_of, "peers": peers_of, "rest_peers": partial(peers_of, address=origin_of),
-    "grpc_peers": partial(peers_of, address=place_of), "broker": broker_of, "record": str,
+    "grpc_peers": partial(peers_of, address=place_of), "broker": broker_of, "tls": str, "record": str,
 }
 REQUIRED = {
     "topology": "the name of a topology, such as monolith",

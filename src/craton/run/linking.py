@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from craton.application import Application, implementations, needs_of, package_of
 from craton.calls.link import Link
 from craton.calls.links.rpc import RpcLink, RpcServer
+from craton.calls.links.rpc.tls import Protection, tls_of
 from craton.errors import SettingsError
 from craton.messages.events import Events
 from craton.messages.streams import Streams
 from craton.run.environment import Environment
+from craton.run.grants import grants_of
 from craton.run.post import EVENTS
+from craton.settings import settings_of
 from craton.topology import GATEWAY, Service, Topology, topology_file
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 class Way:
     """The way to a service: the addresses of its replicas, and what the asking side says of itself.
 
-    `service` is who asks, and `needs` the modules it may ask. `foreign`: the other side is no service of Craton.
+    `service` is who asks, `needs` the modules it may ask, and `peer` the service that is asked. `foreign`: the other
+    side is no service of Craton. `tls` protects what goes between machines.
     """
 
     application: Application
@@ -36,6 +40,8 @@ class Way:
     service: str
     needs: frozenset[str]
     foreign: bool = False
+    peer: str = ""
+    tls: Protection = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +54,33 @@ class Kind:
 
 def serve_rpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:
     """Answer by rpc at unix:/path or tcp:host:port."""
-    return RpcServer(process.handler.answer, address, secret=process.secret, service=process.name)
+    here = [process.application.module(name) for name in process.service.modules]
+    return RpcServer(
+        process.handler.answer, address, secret=process.secret, service=process.name, tls=process.tls,
+        contracts={module.name: module.contract for module in here},
+        grants=grants_of(process.application, process.topology),
+    )
 
 
 def connect_rpc(way: Way) -> Link:
     """Ask by rpc."""
-    return RpcLink(way.addresses, secret=way.secret, service=way.service, needs=way.needs)
+    needed = [module for module in way.application.modules if module.name in way.needs]
+    return RpcLink(
+        way.addresses, secret=way.secret, service=way.service, needs=way.needs, peer=way.peer, tls=way.tls,
+        contracts={module.name: module.contract for module in needed},
+    )
 
 
 def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[object]:
     """Answer over HTTP at unix:/path or host:port. Who has no such address does not load what it needs, either."""
     from craton.edge.rest import edge
     from craton.edge.server import serve_http
+    from craton.edge.settings import EdgeSettings
 
     own = process.service.modules or None  # the gateway answers for all
-    return serve_http(edge(process, process.tokens, sites=process.sites, modules=own), address)
+    settings = settings_of(EdgeSettings, "edge", process.environ)
+    app = edge(process, process.tokens, settings=settings, sites=process.sites, modules=own)
+    return serve_http(app, address, settings=settings)
 
 
 def connect_rest(way: Way) -> Link:
@@ -111,6 +129,7 @@ class Links:
 
     def __init__(self, application: Application, topology: Topology, environment: Environment) -> None:
         self.application, self.topology, self.environment = application, topology, environment
+        self.tls = tls_of(environment.tls, environment.service)
         service = topology.service(environment.service)
         calls, told = calls_of(application, service), deliveries_of(application, service)
         self.needs = frozenset({asked for _, asked in calls} | {f"{module}.{EVENTS.name}" for _, module in told})
@@ -124,6 +143,7 @@ class Links:
         return KINDS[kind].connect(Way(
             application=self.application, addresses=self.addresses(service, kind), secret=told.secret,
             service=told.service, needs=self.needs, foreign=bool(self.topology.service(service).command),
+            peer=service, tls=self.tls,
         ))
 
     @asynccontextmanager

@@ -78,7 +78,7 @@ async def serve(
         process = await stack.enter_async_context(Process(
             application, topology, service.name,
             database=environment.database, secret=environment.secret, links=links, environ=environ,
-            broker=environment.broker,
+            broker=environment.broker, tls=links.tls,
             observer=observer,
         ))
         process.sites |= await stack.enter_async_context(links.sites())

@@ -13,6 +13,7 @@ from craton.calls.link import Link
 from craton.run.child import Child, Say
 from craton.run.databases import migrate_all
 from craton.run.folder import Folder
+from craton.run.grants import OPERATOR
 from craton.run.linking import KINDS, Way
 from craton.run.plan import Plan
 from craton.run.process import Process
@@ -82,7 +83,7 @@ def links_of(plan: Plan) -> Callable[[str, str], Link]:
     def link(service: str, kind: str) -> Link:
         return KINDS[kind].connect(Way(
             application=plan.application, addresses=plan.peers(GATEWAY, kind)[service], secret=plan.folder.secret(),
-            service="test", needs=every, foreign=bool(plan.topology.service(service).command),
+            service=OPERATOR, needs=every, foreign=bool(plan.topology.service(service).command),
         ))
 
     return link

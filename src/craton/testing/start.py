@@ -22,6 +22,7 @@ from craton.calls.links.wire import WireLink
 from craton.data.migrations import migrate
 from craton.errors import DeclarationError
 from craton.module import Module
+from craton.run.grants import OPERATOR
 from craton.run.linking import KINDS, Way
 from craton.run.operating import Operator
 from craton.run.process import Process
@@ -112,7 +113,7 @@ class Running:
         if self.link not in KINDS:
             return WireLink(lambda: self.handler(service), repeat=self.link == "wire")
         return KINDS[self.link].connect(Way(
-            application=self.application, addresses=(self.address(service),), secret=SECRET, service="test",
+            application=self.application, addresses=(self.address(service),), secret=SECRET, service=OPERATOR,
             needs=frozenset(module.name for module in self.application.modules),
         ))
 

@@ -22,7 +22,7 @@ from craton.calls.links.rpc.frames import (
     read,
     unlike,
 )
-from craton.fingerprint import Fingerprint, differences
+from craton.fingerprint import differences, fingerprint
 
 TOLD = 8  # differences that a refusal names; more are counted
 
@@ -48,7 +48,7 @@ class Terms:
 
     secret: bytes = field(repr=False)
     service: str = ""
-    contracts: Mapping[str, Fingerprint] = field(default_factory=dict)
+    contracts: Mapping[str, type] = field(default_factory=dict)
     grants: Grants | None = None
 
 
@@ -58,7 +58,7 @@ class ServerGreeting:
 
     def __init__(self, terms: Terms, *, proven: frozenset[str] | None = None) -> None:
         self.terms, self.proven = terms, proven
-        digests = {module: taken.digest for module, taken in terms.contracts.items()}
+        digests = {module: fingerprint(contract).digest for module, contract in terms.contracts.items()}
         self.challenge = Challenge(VERSION, terms.service, os.urandom(16), digests)
 
     def hear(self, found: Frame) -> tuple[Hello, bytes]:
@@ -97,7 +97,7 @@ class ServerGreeting:
         for module, theirs in hello.contracts.items():
             if ours := self.terms.contracts.get(module):
                 try:
-                    found += differences(module, ours=ours.description, theirs=theirs)
+                    found += differences(module, ours=fingerprint(ours).description, theirs=theirs)
                 except MALFORMED as error:
                     raise FrameError(f"its description of {module} is none: {error}") from error
         more = [f"and {len(found) - TOLD} more"] if len(found) > TOLD else []
@@ -135,9 +135,9 @@ class ClientGreeting:
             raise Refused(why)
         if self.peer and challenge.service not in ("", self.peer):
             raise Refused(f"it is {challenge.service} and not {self.peer}: correct CRATON_PEERS")
-        ours = self.terms.contracts
-        other = [name for name, digest in challenge.contracts.items() if name in ours and ours[name].digest != digest]
-        contracts = {name: ours[name].description for name in other}
+        taken = {name: fingerprint(contract) for name, contract in self.terms.contracts.items()}
+        theirs = challenge.contracts
+        contracts = {name: t.description for name, t in taken.items() if theirs.get(name, t.digest) != t.digest}
         hello = Hello(VERSION, self.terms.service, tuple(sorted(self.needs)), os.urandom(16), contracts)
         self.expected = proof_of(b"server", self.terms.secret, challenge, hello)
         return encode(msgspec.structs.replace(hello, proof=proof_of(b"client", self.terms.secret, challenge, hello)))

@@ -21,7 +21,6 @@ from craton.calls.links.rpc.frames import FRAME_LIMIT
 from craton.calls.links.rpc.handshake import ClientGreeting, Terms
 from craton.calls.links.rpc.tls import Protection, Tls, plain
 from craton.errors import NotRun
-from craton.fingerprint import Fingerprint
 
 CONNECT_SECONDS = 3.0
 DICE = random.Random()
@@ -40,7 +39,7 @@ class RpcLink:
     def __init__(
         self, addresses: Sequence[str], *, secret: bytes, service: str = "", needs: frozenset[str] = frozenset(),
         limit: int = FRAME_LIMIT, random: random.Random | None = None, peer: str = "",
-        contracts: Mapping[str, Fingerprint] = MappingProxyType({}), tls: Protection = None,
+        contracts: Mapping[str, type] = MappingProxyType({}), tls: Protection = None,
     ) -> None:
         self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts)
         self.needs, self.peer, self.limit = needs, peer, limit

@@ -20,7 +20,6 @@ from craton.calls.links.rpc.handshake import Grants, Refused, ServerGreeting, Te
 from craton.calls.links.rpc.tls import Listener, Protection, listen, names_in
 from craton.calls.receiver import as_call_error, reply_error
 from craton.errors import Failed, NotAllowed, OutcomeUnknown, SettingsError
-from craton.fingerprint import Fingerprint
 
 DRAIN_SECONDS = 10.0
 REQUEST = Kind.REQUEST  # to look it up in its class takes longer
@@ -39,7 +38,7 @@ class RpcServer:
 
     def __init__(
         self, handler: Handler, address: str, *, secret: bytes, service: str = "", limit: int = FRAME_LIMIT,
-        drain: float = DRAIN_SECONDS, contracts: Mapping[str, Fingerprint] = MappingProxyType({}),
+        drain: float = DRAIN_SECONDS, contracts: Mapping[str, type] = MappingProxyType({}),
         grants: Grants | None = None, tls: Protection = None,
     ) -> None:
         self.handler, self.limit, self.patience = handler, limit, drain
