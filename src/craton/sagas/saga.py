@@ -66,6 +66,8 @@ class Bound(msgspec.Struct, frozen=True):
         """The call of a module's method, its arguments checked against the contract now."""
         endpoint = endpoint_of(call)
         check_open(endpoint)
+        if endpoint.method.streams:
+            raise Misuse(f"{endpoint.name} streams, and a step's result is journaled: ask a query that returns a tuple.")
         return cls(endpoint, endpoint.method.bind(args, kwargs))
 
 
