@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_run(command(run, "run an application on this machine, in any topology"))
     add_serve(command(serve, "run one service alone, as its environment variables (CRATON_...) say"))
+    add_gateway(command(gateway, "print the configuration of an Envoy, the gateway in front of services"))
     with_application(command(inspect, "show modules, contracts, needs, tables, routes and topologies")).add_argument(
         "--json", action="store_true", help="for programs",
     )
@@ -104,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("--limit", type=int, default=100, metavar="N", help="list so many, the oldest first (100)")
     add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
+    add_certs(command(certs, "make certificates for services on several machines, or renew those that expire soon"))
     command(version, "show the version of Craton")
     return made
 
@@ -167,6 +169,12 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     with_application(parser).add_argument("--service", help="the service of the topology (CRATON_SERVICE)")
 
 
+def add_gateway(parser: argparse.ArgumentParser) -> None:
+    """`craton gateway apps.store --topology microservices > envoy.yaml`."""
+    with_application(parser).add_argument("--topology", help="how the modules are grouped (CRATON_TOPOLOGY)")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write files instead; an Envoy takes up what changes")
+
+
 def add_migrate(parser: argparse.ArgumentParser) -> None:
     """`craton migrate apps.store`, or with `--revise "why" --module orders`."""
     with_database(with_application(parser))
@@ -206,6 +214,15 @@ def add_crashtest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def add_certs(parser: argparse.ArgumentParser) -> None:
+    """`craton certs tls --services orders,payments,gateway`."""
+    parser.add_argument("folder", type=Path, help="where they are, or are to be: its ca.key signs all, so keep it safe")
+    parser.add_argument(
+        "--services", required=True, metavar="A,B", help="of the topology; `gateway`, and `operator` for craton sagas",
+    )
+    parser.add_argument("--hosts", default="", metavar="A,B", help="further names and addresses in every certificate")
+
+
 def run(asked: argparse.Namespace) -> None:
     """Run an application until Ctrl-C."""
     from craton.run.supervisor import Options, run
@@ -224,6 +241,20 @@ def serve(asked: argparse.Namespace) -> None:
     environ = {**os.environ, **({"CRATON_SERVICE": asked.service} if asked.service else {})}
     environment = Environment.parse(environ)
     run(asked.application, environment, environ, observer=recorder(environment.record) if environment.record else None)
+
+
+def gateway(asked: argparse.Namespace) -> None:
+    """Print an Envoy's configuration; the services' addresses come from the environment."""
+    import msgspec
+
+    from craton.run.gateway_process import envoy_in, put
+
+    told = {"CRATON_TOPOLOGY": asked.topology} if asked.topology else {}
+    envoy = envoy_in(asked.application, {**os.environ, **told})
+    if asked.write:
+        print("\n".join(f"wrote {file}" for file in put(envoy, asked.write)) or "nothing has changed")
+    else:
+        print(msgspec.json.format(msgspec.json.encode(envoy.static())).decode())
 
 
 def recorder(file: str) -> Observer:
@@ -406,6 +437,17 @@ def crashtest(asked: argparse.Namespace) -> None:
         print("\n\n".join(f"{summary(setting, results)}\n{matrix(setting, results)}" for setting, results in tried))
     if any(result.verdict == "failed" for _, results in tried for result in results):
         sys.exit(1)
+
+
+def certs(asked: argparse.Namespace) -> None:
+    """Make certificates."""
+    try:
+        from craton.run.certs import certs
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"certificates need what is not installed ({error}): pip install 'craton[tls]'.") from error
+
+    services, hosts = ([one for one in text.split(",") if one] for text in (asked.services, asked.hosts))
+    print("\n".join(certs(asked.folder, services, hosts=hosts)) or "nothing to renew")
 
 
 def version(asked: argparse.Namespace) -> None:

@@ -65,7 +65,9 @@ def passages(application: Application, topology: Topology) -> Iterator[Passage]:
     for module in application.modules:
         home = topology.home_of(module.name).name
         found[SAGAS.replace("{module}", module.name)] = {"GET": Target(home, "query")}
-    for path in sorted(found.keys() - set(HEALTH), key=lambda path: ["{" in part for part in path.split("/")]):
+    for path in HEALTH:
+        del found[path]
+    for path in sorted(found, key=lambda path: ["{" in part for part in path.split("/")]):
         first, *more = dict.fromkeys(target.service for target in found[path].values())
         asks = {"OPTIONS": Target(first, "query")} if more else {}
         yield Passage(path, found[path] | asks, None if more else Target(first, "command"))

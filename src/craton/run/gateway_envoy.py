@@ -81,8 +81,9 @@ class Envoy:
             "clusters.json": resources("envoy.config.cluster.v3.Cluster", self.clusters(folder)),
         }
         for name, addresses in self.addresses.items():
-            kind = "envoy.config.endpoint.v3.ClusterLoadAssignment"
-            found[f"{name}.endpoints.json"] = resources(kind, [endpoints(name, addresses)])
+            if all(map(is_fixed, addresses)):
+                kind = "envoy.config.endpoint.v3.ClusterLoadAssignment"
+                found[f"{name}.endpoints.json"] = resources(kind, [endpoints(name, addresses)])
         return found
 
     @cached_property
@@ -208,7 +209,7 @@ class Envoy:
         }
         if name != ANY:
             found["health_checks"] = [HEALTH_CHECK]
-        fixed = all(is_fixed(address) for address in addresses)
+        fixed = all(map(is_fixed, addresses))
         if folder and fixed:
             return found | {"type": "EDS", "eds_cluster_config": {
                 "eds_config": watched(folder / f"{name}.endpoints.json"), "service_name": name,
@@ -317,7 +318,8 @@ def endpoints(name: str, addresses: Iterable[str]) -> Json:
 
 
 def address_of(text: str) -> Json:
-    """unix:/path or host:port in Envoy's words."""
+    """unix:/path, host:port or http://host:port in Envoy's words."""
+    text = text.removeprefix("http://")
     if text.startswith("unix:"):
         return {"pipe": {"path": text.removeprefix("unix:")}}
     host, _, port = text.rpartition(":")
@@ -327,7 +329,8 @@ def address_of(text: str) -> Json:
 def is_fixed(address: str) -> bool:
     """Whether it is no name that DNS would have to find."""
     try:
-        return address.startswith("unix:") or bool(ip_address(address.rpartition(":")[0].strip("[]")))
+        place = address.removeprefix("http://")
+        return place.startswith("unix:") or bool(ip_address(place.rpartition(":")[0].strip("[]")))
     except ValueError:
         return False
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -15,16 +16,20 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import msgspec
+from msgspec.structs import replace
 
+from craton.application import Application
 from craton.calls.links.rpc.address import Address
 from craton.edge.settings import EdgeSettings
 from craton.errors import SettingsError
 from craton.run.child import Program
+from craton.run.environment import READERS, Peers
 from craton.run.folder import write
 from craton.run.gateway import GatewaySettings
 from craton.run.gateway_envoy import Envoy
+from craton.run.loading import load_application
 from craton.settings import settings_of
-from craton.topology import GATEWAY
+from craton.topology import GATEWAY, Topology
 
 if TYPE_CHECKING:
     from craton.run.plan import Plan
@@ -32,6 +37,9 @@ if TYPE_CHECKING:
 ORDER = ("endpoints", "clusters", "routes")
 """First where services are, then that they are, then what goes to them: at no time does a route lead nowhere."""
 HOST = "127.0.0.1"
+HTTP = re.compile(r"unix:/.+|(http://)?[^/]+:\d+")
+EVERYWHERE, ADMIN = "0.0.0.0:8000", 9901
+"""Where an Envoy listens that is not told, and tells its metrics."""
 PATIENCE = 10.0
 """Seconds that requests in progress are given when it stops."""
 LOG_FORMAT = "%T %l envoy: %v"
@@ -50,16 +58,50 @@ def envoy_program(plan: Plan) -> Program:
 
 def envoy_of(plan: Plan) -> Envoy:
     """The gateway of a plan."""
-    settings = settings_of(GatewaySettings, GATEWAY.name, os.environ)
-    admin = settings.admin or plan.folder.port_of(GATEWAY.name)
     services = {
         service.name: tuple(plan.address(service, n, "rest") for n in range(1, service.replicas + 1))
         for service in plan.topology.services
     }
+    port = plan.folder.port_of(GATEWAY.name)
+    return envoy_from(plan.application, plan.topology, services=services, listen=f"{HOST}:{plan.port}", admin=port)
+
+
+def envoy_from(
+    application: Application, topology: Topology, *, services: Peers, listen: str, admin: int,
+    environ: Mapping[str, str] = os.environ,
+) -> Envoy:
+    """A gateway with the settings of an environment; `admin` is its port for metrics where they do not name one."""
+    settings = settings_of(GatewaySettings, GATEWAY.name, environ)
+    if missing := [service.name for service in topology.services if service.name not in services]:
+        raise SettingsError(f"CRATON_REST_PEERS does not say where to reach {', '.join(missing)}: add service=address.")
+    if wrong := [a for found in services.values() for a in found if not HTTP.fullmatch(a)]:
+        raise SettingsError(f"CRATON_REST_PEERS: {wrong[0]} is nothing for a gateway: write host:port, or unix:/path.")
+    check_foreign(application, topology)
     return Envoy(
-        application=plan.application, topology=plan.topology, services=services, listen=f"{HOST}:{plan.port}",
-        settings=msgspec.structs.replace(settings, admin=admin), edge=settings_of(EdgeSettings, "edge", os.environ),
+        application=application, topology=topology, services=services, listen=listen,
+        settings=replace(settings, admin=settings.admin or admin), edge=settings_of(EdgeSettings, "edge", environ),
     )
+
+
+def envoy_in(package: str, environ: Mapping[str, str]) -> Envoy:
+    """The gateway that an environment tells of: CRATON_TOPOLOGY, CRATON_REST_PEERS and CRATON_HTTP."""
+    if "CRATON_TOPOLOGY" not in environ:
+        raise SettingsError("give --topology, or set CRATON_TOPOLOGY: it says which services there are.")
+    application, topology = load_application(package, environ["CRATON_TOPOLOGY"])
+    return envoy_from(
+        application, topology, services=READERS["rest_peers"](environ.get("CRATON_REST_PEERS", "")),
+        listen=READERS["http"](environ.get("CRATON_HTTP", EVERYWHERE)), admin=ADMIN, environ=environ,
+    )
+
+
+def check_foreign(application: Application, topology: Topology) -> None:
+    """Refuse what would leave a program in another language to tell by itself who asks: only edges can."""
+    for module, method in application.methods():
+        if method.route and method.allow != "anyone" and topology.home_of(module.name).command:
+            raise SettingsError(
+                f"{module.name}.{method.name} needs to know who asks, and its service is a program that has no edge: "
+                "use the gateway craton, take its route away, or allow anyone."
+            )
 
 
 def program() -> str:
@@ -81,6 +123,7 @@ def command(folder: Path, *, threads: int) -> Sequence[str]:
 
 def put(envoy: Envoy, folder: Path) -> list[Path]:
     """Write its files, each whole or not at all, and only those that change; those that it wrote."""
+    folder = folder.absolute()
     files = {folder / name: msgspec.json.format(msgspec.json.encode(c)) for name, c in envoy.moving(folder).items()}
     folder.mkdir(parents=True, exist_ok=True)
     changed = [file for file, text in files.items() if not file.exists() or file.read_bytes() != text]
