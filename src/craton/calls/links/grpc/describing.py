@@ -200,8 +200,10 @@ class Describer:
 
     def inner(self, made: type[Message], place: Place, fields: Sequence[tuple[str, Any]]) -> Message:
         """A message for what is none by itself."""
-        kinds = (frozenset, tuple)
-        message = made(place.name, kinds, [self.field(name, kind, place) for name, kind in fields])
+        message = made(place.name, (frozenset, tuple))
+        for name, kind in fields:  # a oneof has no lists in it
+            chosen = made is Choice and Field(name, self.one_of([kind], place, name), presence=True)
+            message.fields.append(chosen or self.field(name, kind, place))
         self.define(message, place)
         return message
 

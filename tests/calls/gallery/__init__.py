@@ -1,0 +1,1 @@
+"""A gallery, to be asked by gRPC."""
