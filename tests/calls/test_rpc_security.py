@@ -75,6 +75,13 @@ async def test_services_with_certificates_of_one_authority_talk(folder: Path) ->
         assert await asked(web(server, folder)) == "hello"
 
 
+async def test_a_name_with_an_underscore_is_a_name_like_others(folder: Path) -> None:
+    certs(folder, ["order_desk", "gateway", "operator"])
+    server = RpcServer(echo, "tcp:127.0.0.1:0", secret=SECRET, service="order_desk", tls=tls(folder, "order_desk"))
+    async with server:
+        assert await asked(web(server, folder, peer="order_desk")) == "hello"
+
+
 async def test_a_connection_speaks_nothing_older_than_tls_1_3(
     folder: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:

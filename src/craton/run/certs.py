@@ -21,6 +21,7 @@ from craton.errors import SettingsError
 AUTHORITY_DAYS, SERVICE_DAYS = 3650, 90
 RENEW = 1 / 3
 """What is left of a certificate's time when it is renewed."""
+RESERVED = {"gateway", "operator"}  # no names for one's own services, but these have certificates, too
 USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
     "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
@@ -35,7 +36,7 @@ def certs(
     The folder then holds `ca.crt` and `ca.key`, and `SERVICE.crt` and `SERVICE.key` of each service. A machine needs
     ca.crt and the two files of its services; ca.key stays where this runs.
     """
-    for name in services:
+    for name in {*services} - RESERVED:
         check_name(name, "service")
     if both := sorted(set(hosts) & set(services)):
         raise SettingsError(f"--hosts has the service {both[0]}: every certificate would hold its name; leave it out.")
