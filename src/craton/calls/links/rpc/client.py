@@ -127,6 +127,8 @@ class ClientConnection(Connection):
                 answer.set_result(reply)
         elif found.kind is ITEM:
             self.put(found)
+        elif found.kind is Kind.PING and not self.room.is_set():
+            pass  # who does not read gets no answers, which would pile up here
         elif found.kind is Kind.UNTAKEN:
             if (answer := self.waiting(found)):
                 answer.set_exception(Untaken(f"{self.name} is shutting down"))

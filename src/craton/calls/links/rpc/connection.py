@@ -8,10 +8,12 @@ from collections.abc import MutableMapping
 from math import inf
 from typing import Any, cast
 
-from craton.calls.links.rpc.frames import HEADER, HELLO_LIMIT, Frame, FrameError, FrameReader, Kind
+from craton.calls.links.rpc.frames import HEADER, HELLO_LIMIT, Frame, FrameError, FrameReader, Kind, printable
 
 HELLO_SECONDS = 5.0  # until a peer must have said who it is
 SILENCE_SECONDS = 5.0  # while calls wait: after so many it is asked whether it is there, after as many again given up
+STALL_SECONDS = 30.0  # in which a frame that has begun must come, or go on coming; and answers must be read
+STALL_BYTES = 64 * 1024  # that must come of it in this time
 LOOK_SECONDS = 0.01  # between looks for calls whose deadline has passed
 log = logging.getLogger("craton.rpc")
 
@@ -32,6 +34,7 @@ class Connection(asyncio.Protocol):
         self.next_look, self.looking = inf, cast("asyncio.TimerHandle | None", None)
         self.listening: asyncio.TimerHandle | None = None
         self.heard, self.asked = True, False
+        self.stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The event loop has the connection. (uvloop makes this object before that, even if none comes of it.)"""
@@ -46,6 +49,8 @@ class Connection(asyncio.Protocol):
                 self.take(found)
         except FrameError as error:
             self.fail(str(error))
+        if self.reader.buffer and self.stalled is None:
+            self.await_rest()
 
     def take(self, found: Frame) -> None:
         """Do what the frame asks; FrameError where it may not come now."""
@@ -114,6 +119,20 @@ class Connection(asyncio.Protocol):
             self.write(Kind.PING)
         self.listen()
 
+    def await_rest(self) -> None:
+        """A frame has begun: the rest of it is to come."""
+        self.stalled = self.loop.call_later(STALL_SECONDS, self.miss_rest, self.reader.begun, len(self.reader.buffer))
+
+    def miss_rest(self, begun: int, had: int) -> None:
+        """Part from a peer that holds back the rest of a frame, and so its place in memory."""
+        self.stalled, reader = None, self.reader
+        if not reader.buffer or self.transport.is_closing():
+            return
+        if reader.begun == begun and len(reader.buffer) < had + STALL_BYTES and self.transport.is_reading():
+            self.fail(f"it held back the rest of a frame for {STALL_SECONDS:g} s")
+        else:
+            self.await_rest()
+
     # ------------------------------------------------------------------ beginning and ending
 
     def greet(self) -> None:
@@ -128,12 +147,13 @@ class Connection(asyncio.Protocol):
 
     def fail(self, why: str) -> None:
         """End the connection at once, and say why."""
-        log.warning("rpc: connection with %s closed: %s", self.name, why)
+        if not self.transport.is_closing():
+            log.warning("rpc: connection with %s closed: %s", printable(self.name), printable(why))
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by either side's doing."""
-        for timer in (self.hurry, self.looking, self.listening):
+        for timer in (self.hurry, self.looking, self.listening, self.stalled):
             if timer:
                 timer.cancel()
         if not self.ended.done():

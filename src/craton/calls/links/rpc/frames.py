@@ -30,6 +30,7 @@ VERSION = 2
 FRAME_LIMIT = 16 * 1024 * 1024
 HELLO_LIMIT = 256 * 1024  # of a peer that has not proved who it is; descriptions of contracts take most of it
 HEADER = Struct(">IQB")
+MOST_SAID = 2000  # characters of a peer's words that are repeated
 TLS = b"\x16\x03"  # what a TLS client's first words begin with
 
 T = TypeVar("T")
@@ -107,6 +108,7 @@ class FrameReader:
         self.limit = limit
         self.buffer = bytearray()
         self.wanted = 0  # bytes until there is more to be read
+        self.begun = 0  # how often a frame came in pieces
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete now. FrameError where garbage begins; a reader that raised is of no more use."""
@@ -134,6 +136,7 @@ class FrameReader:
     def keep(self, rest: bytes) -> None:
         """Keep the beginning of a frame until the rest of it comes."""
         self.buffer += rest
+        self.begun += 1
         self.wanted = HEADER.size
         if len(rest) >= HEADER.size:
             self.wanted += HEADER.unpack_from(rest)[0]
@@ -142,6 +145,11 @@ class FrameReader:
 def other(data: bytes) -> str:
     """Which other protocol the peer speaks, and what to do; "" for none that is known."""
     return "it speaks TLS, and this side does not: set CRATON_TLS" if data[:2] == TLS else ""
+
+
+def printable(text: str) -> str:
+    """What a peer said, fit for a log and for people: on one line, and not too long."""
+    return "".join(c if c.isprintable() else "?" for c in text[:MOST_SAID])
 
 
 def frame(kind: Kind, number: int = 0, body: bytes = b"") -> bytes:

@@ -18,6 +18,7 @@ from craton.calls.links.rpc.frames import (
     Hello,
     Kind,
     encode,
+    printable,
     proof_of,
     read,
     unlike,
@@ -57,7 +58,7 @@ class ServerGreeting:
     None where the connection needs none."""
 
     def __init__(self, terms: Terms, *, proven: frozenset[str] | None = None) -> None:
-        self.terms, self.proven = terms, proven
+        self.terms, self.proven, self.heard = terms, proven, False
         digests = {module: fingerprint(contract).digest for module, contract in terms.contracts.items()}
         self.challenge = Challenge(VERSION, terms.service, os.urandom(16), digests)
 
@@ -68,6 +69,9 @@ class ServerGreeting:
         """
         if found.kind is not Kind.HELLO:
             raise FrameError(f"its first frame was {found.kind.name}, not HELLO")
+        if self.heard:
+            raise FrameError("it said HELLO again after it was refused")
+        self.heard = True
         hello, secret = read(found.body, Hello), self.terms.secret
         if why := unlike(hello.version):
             raise Refused(why, hello.service)
@@ -122,7 +126,7 @@ class ClientGreeting:
         if found.kind is Kind.CHALLENGE and not self.expected:
             return self.hello(read(found.body, Challenge))
         if found.kind is Kind.REFUSED:
-            raise Refused(f"it refused this service: {read(found.body, str)}")
+            raise Refused(f"it refused this service: {printable(read(found.body, str))}")
         if found.kind is not Kind.WELCOME or not self.expected:
             raise FrameError(f"a server may not begin with {found.kind.name}")
         if not hmac.compare_digest(found.body, self.expected):

@@ -6,23 +6,25 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from math import inf
+from math import inf, isnan
 from types import MappingProxyType, TracebackType
 
 from craton.calls.assertion import derive
 from craton.calls.link import Handler, Replies, Reply, Request
 from craton.calls.links.rpc.address import Address
-from craton.calls.links.rpc.connection import Connection, log
+from craton.calls.links.rpc.connection import STALL_SECONDS, Connection, log
 from craton.calls.links.rpc.crew import Crew
 from craton.calls.links.rpc.flow import Window
-from craton.calls.links.rpc.frames import FRAME_LIMIT, Credit, Frame, FrameError, Kind, encode, read
+from craton.calls.links.rpc.frames import FRAME_LIMIT, Credit, Frame, FrameError, Kind, encode, printable, read
 from craton.calls.links.rpc.handshake import Grants, Refused, ServerGreeting, Terms
-from craton.calls.links.rpc.tls import Listener, Protection, listen, names_in
+from craton.calls.links.rpc.tls import MOST_STRANGERS, Listener, Protection, listen, names_in
 from craton.calls.receiver import as_call_error, reply_error
-from craton.errors import Failed, NotAllowed, OutcomeUnknown, SettingsError
+from craton.errors import Failed, NotAllowed, NotRun, OutcomeUnknown, SettingsError
 
 DRAIN_SECONDS = 10.0
 REQUEST = Kind.REQUEST  # to look it up in its class takes longer
+MOST_CALLS, MOST_STREAMS = 4096, 1024
+"""Of one peer at once: its further requests are not read until others are answered, its further streams refused."""
 END = Reply("ok")
 """How a stream ends that did not break off."""
 
@@ -45,6 +47,7 @@ class RpcServer:
         self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts, grants=grants)
         self.where, self.tls = Address.parse(address), tls
         self.connections: set[ServerConnection] = set()
+        self.strangers: dict[ServerConnection, None] = {}  # those that have not said who they are, the first one first
         self.leaving = False
 
     @property
@@ -110,11 +113,16 @@ class ServerConnection(Connection):
         self.server = server
         self.needs: frozenset[str] = frozenset()
         self.calls: dict[int, Running] = {}
+        self.streams, self.full = 0, False
+        self.unread: asyncio.TimerHandle | None = None  # while the peer does not read its answers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer came: it must say who it is, and show that it has the secret."""
         super().connection_made(transport)
         self.server.connections.add(self)
+        self.server.strangers[self] = None
+        if len(self.server.strangers) > MOST_STRANGERS:
+            next(iter(self.server.strangers)).fail("too many others wait for a greeting, too")
         self.greeting = ServerGreeting(self.server.terms, proven=names_in(transport))
         self.write(Kind.CHALLENGE, 0, encode(self.greeting.challenge))
 
@@ -122,6 +130,9 @@ class ServerConnection(Connection):
         """Nobody waits for the answers any more."""
         super().connection_lost(exc)
         self.server.connections.discard(self)
+        self.server.strangers.pop(self, None)
+        if self.unread:
+            self.unread.cancel()
         self.cancel_calls()
 
     def cancel_calls(self) -> None:
@@ -139,11 +150,24 @@ class ServerConnection(Connection):
 
     def pause_writing(self) -> None:
         """The peer does not read its answers: read no more of its requests."""
-        self.transport.pause_reading()
+        self.unread = self.loop.call_later(STALL_SECONDS, self.fail, f"it read no answers for {STALL_SECONDS:g} s")
+        self.throttle()
 
     def resume_writing(self) -> None:
         """The peer reads again."""
-        if not self.transport.is_closing():
+        if self.unread:
+            self.unread.cancel()
+        self.unread = None
+        self.throttle()
+
+    def throttle(self) -> None:
+        """Read on, or not, until answers are read and calls have ended. (Streams do not end without being heard.)"""
+        self.full = len(self.calls) - self.streams >= MOST_CALLS
+        if self.transport.is_closing():
+            return
+        if self.unread or self.full:
+            self.transport.pause_reading()
+        elif not self.transport.is_reading():
             self.transport.resume_reading()
 
     def take(self, found: Frame) -> None:
@@ -170,6 +194,7 @@ class ServerConnection(Connection):
             self.refuse(str(refused), refused.service)
             return
         self.greet()
+        self.server.strangers.pop(self, None)
         self.name, self.needs = hello.service or "a client", frozenset(hello.needs)
         self.write(Kind.WELCOME, 0, proof)
         if self.server.leaving:
@@ -177,7 +202,7 @@ class ServerConnection(Connection):
 
     def refuse(self, why: str, service: str) -> None:
         """Say why the peer may not come in, and close."""
-        log.warning("rpc: %s refused: %s", service or "a client", why)
+        log.warning("rpc: %s refused: %s", printable(service) or "a client", printable(why))
         self.hurry.cancel()
         self.write(Kind.REFUSED, 0, encode(why))
         self.close()
@@ -201,10 +226,14 @@ class ServerConnection(Connection):
             self.reply(number, reply_error(NotAllowed(why)))
         else:
             deadline = inf if request.timeout is None else self.loop.time() + request.timeout
+            if isnan(deadline):
+                raise FrameError("its time-out is not a number")
             call = self.calls[number] = Running(self, number, request, deadline)
             self.look_by(deadline)
             self.listen()
             self.server.crew.put(call)
+            if len(self.calls) >= MOST_CALLS:
+                self.throttle()
 
     def reply(self, number: int, reply: Reply) -> None:
         """Send an answer; in place of one that is too large, say so."""
@@ -250,13 +279,27 @@ class Running:
             reply = reply_error(as_call_error(self.request.method, error))
         del self.connection.calls[self.number]
         self.connection.reply(self.number, reply)
+        if self.connection.full:
+            self.connection.throttle()
 
     async def answer(self) -> Reply:
         """What the handler answers."""
         if self.stopped:
             raise asyncio.CancelledError
         answer = await self.connection.server.handler(self.request)
-        return answer if isinstance(answer, Reply) else await self.pour(answer)
+        return answer if isinstance(answer, Reply) else await self.stream(answer)
+
+    async def stream(self, replies: Replies) -> Reply:
+        """Send the items of a stream, unless the peer has too many; how it ended."""
+        connection = self.connection
+        if connection.streams >= MOST_STREAMS:
+            why = f"{connection.name} reads {MOST_STREAMS:,} other streams: end some of them first"
+            return reply_error(NotRun(f"{self.request.method} was not called: {why}."))
+        connection.streams += 1
+        try:
+            return await self.pour(replies)
+        finally:
+            connection.streams -= 1
 
     async def pour(self, replies: Replies) -> Reply:
         """Send the items of a stream as fast as the peer takes them; how it ended."""
