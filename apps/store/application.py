@@ -16,6 +16,7 @@ from apps.store.payments.settings import PaymentSettings
 from apps.store.recommendations.contract import Recommendations
 from apps.store.shipping.contract import Shipping
 from apps.store.shipping.settings import ShippingSettings
+from apps.store.storefront.settings import StorefrontSettings
 from apps.store.users.contract import Users
 from apps.store.users.settings import UserSettings
 from craton import Application, Module
@@ -58,4 +59,5 @@ store = Application("store", [
         "recommendations", Recommendations, "apps.store.recommendations.module:Habits", owner="merchandising",
         tables="apps.store.recommendations.tables:metadata", migrations="apps.store.recommendations.migrations",
     ),
+    Module("storefront", asgi="apps.store.storefront.site:site", owner="web", settings=StorefrontSettings),
 ])

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import httpx
 
+from apps.store.application import store
 from craton.testing.start import Running
 
 Row = Mapping[str, Any]
@@ -79,9 +80,12 @@ async def read_tables(running: Running, *, every: bool = True) -> dict[str, list
     databases, found = databases_of(running), dict[str, list[Row]]()
     for service in sorted(running.topology.services, key=lambda service: "orders" not in service.modules):
         wanted = [
-            Wanted(module, table, "true" if every else EVERY[table])
-            for module in service.modules for table in (*(OWN.get(module, ()) if every else ()), *EVERY)
+            Wanted(module.name, table, "true" if every else EVERY[table])
+            for module in store.kept(service.modules)
+            for table in (*(OWN.get(module.name, ()) if every else ()), *EVERY)
         ]
+        if not wanted:
+            continue
         url = databases[service.name]
         if url.startswith("sqlite:"):
             found |= await asyncio.to_thread(read_sqlite, url.removeprefix("sqlite:///"), wanted)

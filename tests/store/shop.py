@@ -38,7 +38,6 @@ from craton import (
     Secret,
     Tokens,
 )
-from craton.edge.rest import edge
 from craton.edge.server import serve_http
 from craton.run.process import Process
 from craton.testing.start import SECRET, Running, calling, start, user
@@ -192,7 +191,7 @@ class Shop:
         self.mail = Path(running.options["environ"]["CRATON_NOTIFICATIONS_FOLDER"])
         self.tokens = Tokens(SECRET, running.application.name, clock=clock)
         self.admin = Person(self, ADMIN)
-        self.edge = edge(running.door, self.tokens)
+        self.edge = running.edge
         self.faults = set[str]()
         self.connect(running)
 

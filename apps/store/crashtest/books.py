@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -64,11 +64,18 @@ def grouped(rows: Sequence[Row], column: str) -> dict[str, list[Row]]:
 async def read_books(processes: Processes) -> Books:
     """Everything that is written down now."""
     tables: dict[str, list[Row]] = {}
-    for service in processes.topology.services:
-        names = {f"{m}_{t}": m for m in service.modules for t in (*TABLES.get(m, ()), *OWN)}
-        tables |= await read_tables(processes.plan.databases()[service.name], names)
+    for url, modules in keepers(processes):
+        tables |= await read_tables(url, {f"{m}_{t}": m for m in modules for t in (*TABLES.get(m, ()), *OWN)})
     said = (await Browser(provider_url(processes)).ask("GET", "/books")).body
     return Books(tables, said["intents"], said["ledger"])
+
+
+def keepers(processes: Processes) -> Iterator[tuple[str, list[str]]]:
+    """The databases of the services, each with the modules that keep something there."""
+    databases = processes.plan.databases()
+    for service in processes.topology.services:
+        if kept := processes.plan.application.kept(service.modules):
+            yield databases[service.name], [module.name for module in kept]
 
 
 def provider_url(processes: Processes) -> str:
@@ -95,9 +102,8 @@ async def read_tables(url: str, names: dict[str, str]) -> dict[str, list[Row]]:
 async def unfinished(processes: Processes) -> int:
     """How many sagas have neither ended nor been parked."""
     count = 0
-    for service in processes.topology.services:
-        sagas = {f"{module}_saga": module for module in service.modules}
-        found = await read_tables(processes.plan.databases()[service.name], sagas)
+    for url, modules in keepers(processes):
+        found = await read_tables(url, {f"{module}_saga": module for module in modules})
         count += sum(row["state"] in ("running", "undoing") for rows in found.values() for row in rows)
     return count
 
