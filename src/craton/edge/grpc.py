@@ -15,7 +15,7 @@ from craton.edge.authentication import Tokens
 from craton.edge.door import Door
 from craton.edge.headers import TRACE, admit, key_in
 from craton.edge.problems import AGAIN, TOLD, Problem
-from craton.edge.rest import Limits
+from craton.edge.settings import EdgeSettings
 from craton.errors import (
     CallError,
     Failed,
@@ -37,8 +37,8 @@ class Outside:
     """Answers clients that are no services of the application. They may ask what has a route: whatever is open over
     HTTP is open here, to the same callers; nothing else is."""
 
-    def __init__(self, door: Door, tokens: Tokens, *, limits: Limits | None = None) -> None:
-        self.door, self.tokens, self.limits = door, tokens, limits or Limits()
+    def __init__(self, door: Door, tokens: Tokens, *, settings: EdgeSettings | None = None) -> None:
+        self.door, self.tokens, self.settings = door, tokens, settings or EdgeSettings()
         self.going_on: set[asyncio.Future[Any]] = set()
 
     async def __call__(self, asked: Asked) -> Reply | Replies:
@@ -69,7 +69,7 @@ class Outside:
         trace = next(iter(asked.all("traceparent")), "")
         work = asyncio.ensure_future(self.door.call(
             asked.name, arguments, caller=caller, key=key, trace=trace if TRACE.fullmatch(trace) else "",
-            timeout=self.limits.timeout if asked.left is None else min(asked.left, self.limits.longest),
+            timeout=self.settings.timeout if asked.left is None else min(asked.left, self.settings.longest),
         ))
         if asked.method.kind == "query":
             return await work

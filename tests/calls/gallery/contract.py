@@ -15,6 +15,7 @@ from craton import Fault, Secret, Value, command, query
 
 T = TypeVar("T")
 Room = NewType("Room", str)
+Limit = Annotated[int, Meta(ge=1, le=50)]
 Title = Annotated[str, Meta(min_length=1, max_length=80)]
 
 
@@ -100,7 +101,7 @@ class Paintings(Protocol):
         ...
 
     @query(get="/paintings/page", allow="anyone", raises=Unknown)
-    async def page(self, limit: Annotated[int, Meta(ge=1, le=50)] = 3) -> Page[Price]:
+    async def page(self, limit: Limit = 3) -> Page[Price]:
         """Some prices."""
         ...
 
@@ -124,8 +125,8 @@ class Paintings(Protocol):
         """An answer when the door is opened."""
         ...
 
-    @query(get="/paintings/titles", allow="anyone", raises=Taken)
-    def titles(self, count: int, broken_at: int = -1) -> AsyncIterator[Price]:
+    @query(get="/paintings/prices", allow="anyone", raises=Taken)
+    def prices(self, count: int, broken_at: int = -1, digits: int = 1) -> AsyncIterator[Price]:
         """So many prices, one by one; it breaks off at one of them, where that is wanted."""
         ...
 

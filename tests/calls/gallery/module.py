@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 from craton import Call, Secret
-from tests.calls.gallery.contract import Page, Painting, Paintings, Price, Room, Taken
+from tests.calls.gallery.contract import Limit, Page, Painting, Paintings, Price, Room, Taken
 
 
 class Walls(Paintings):
@@ -20,7 +20,7 @@ class Walls(Paintings):
     async def echo(self, painting: Painting) -> Painting:
         return painting
 
-    async def page(self, limit: int = 3) -> Page[Price]:
+    async def page(self, limit: Limit = 3) -> Page[Price]:
         return Page(tuple(Price(Decimal(n)) for n in range(limit)), more=True)
 
     async def find(self, title: str) -> Painting | None:
@@ -41,13 +41,13 @@ class Walls(Paintings):
             raise
         return self.began
 
-    async def titles(self, count: int, broken_at: int = -1) -> AsyncIterator[Price]:
+    async def prices(self, count: int, broken_at: int = -1, digits: int = 1) -> AsyncIterator[Price]:
         try:
             for n in range(count):
                 if n == broken_at:
                     raise Taken("the rest")
                 self.made += 1
-                yield Price(Decimal(n))
+                yield Price(Decimal(10 ** (digits - 1) + n) if digits > 1 else Decimal(n))
         finally:
             self.stopped += 1
 

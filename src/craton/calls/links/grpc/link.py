@@ -24,6 +24,7 @@ OWN = "/craton.Peer/"
 """What services ask each other besides their contracts: the wire name follows, and messages are in the one encoding."""
 CALLER, PEER, UNDOES = "craton-caller-bin", "craton-peer-bin", "craton-undoes"
 KEY, TRACE = "idempotency-key", "traceparent"
+TIMEOUT = "craton-timeout"  # in seconds: what gRPC itself sends is rounded up
 SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~"
 METADATA = 64 * 1024  # bytes of metadata: faults travel there
 SIZES = [("grpc.max_metadata_size", METADATA), ("grpc.absolute_max_metadata_size", 2 * METADATA)]
@@ -31,6 +32,7 @@ OPTIONS = [
     *SIZES, ("grpc.max_receive_message_length", LIMIT), ("grpc.max_send_message_length", LIMIT),
     ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.max_reconnect_backoff_ms", 1000), ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.http2.bdp_probe", 0),  # which lets a stream run far ahead of who reads it
 ]
 DICE = random.Random()
 
@@ -48,8 +50,10 @@ class Outgoing:
 
     def options(self) -> dict[str, Any]:
         """What is sent beside the message."""
-        left = None if self.deadline is None else max(self.deadline - asyncio.get_running_loop().time(), 0)
-        return {"timeout": left, "metadata": self.metadata}
+        if self.deadline is None:
+            return {"metadata": self.metadata}
+        left = max(self.deadline - asyncio.get_running_loop().time(), 0)
+        return {"timeout": left, "metadata": [*self.metadata, (TIMEOUT, f"{left:.6f}")]}
 
     def reply(self, data: bytes) -> Reply:
         """What an answer stands for."""

@@ -15,13 +15,13 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 import grpc
 from craton.calls.link import Handler, Replies, Reply, Request
-from craton.calls.links.grpc.link import CALLER, KEY, LIMIT, OWN, PEER, SIZES, TRACE, UNDOES, said_of
+from craton.calls.links.grpc.link import CALLER, KEY, LIMIT, OWN, PEER, SIZES, TIMEOUT, TRACE, UNDOES, said_of
 from craton.calls.links.grpc.proof import Prover
 from craton.calls.links.grpc.schema import Rpc, Schema
 from craton.calls.links.grpc.status import DETAILS, status_of
 from craton.calls.receiver import as_call_error, reply_error
 from craton.contract import Method
-from craton.errors import Failed, NotAllowed, NotAuthenticated, SettingsError
+from craton.errors import Failed, InvalidArguments, NotAllowed, NotAuthenticated, SettingsError
 from craton.sources import Clock, SystemClock
 
 DRAIN_SECONDS = 10.0
@@ -153,6 +153,8 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
             raise NotAllowed(f"{peer.service} may not call {name}: it did not declare that it needs {module}.")
         key, undoes = (unquote(metadata[one]) if one in metadata else None for one in (KEY, UNDOES))
         arguments = asked.unpack(body) if isinstance(asked, Rpc) else body
+        if left is not None and TIMEOUT in metadata:
+            left = min(left, seconds(metadata[TIMEOUT]))
         return Request(name, arguments, key, undoes, left, metadata.get(CALLER, b""), metadata.get(TRACE, ""))
 
     async def refuse(self, asked: Rpc | str, reply: Reply, context: Any) -> NoReturn:
@@ -161,6 +163,14 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
         code, status = status_of(reply, described, self.schema.application.name)
         await context.abort(code, status.message, trailing_metadata=((DETAILS, status.SerializeToString()),))
         raise AssertionError("abort raises")
+
+
+def seconds(text: str) -> float:
+    """A time that is left, as another service wrote it."""
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidArguments(f"{text!r} are no seconds.") from None
 
 
 def failure(asked: Rpc | str, error: Exception) -> Reply:

@@ -26,7 +26,7 @@ CODES: list[tuple[type[CallError], grpc.StatusCode]] = [
     (errors.Withdrawn, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.NotRun, grpc.StatusCode.UNAVAILABLE),  # which clients may repeat by themselves, and should
     (errors.StillRunning, grpc.StatusCode.ABORTED),
-    (errors.OutcomeUnknown, grpc.StatusCode.UNKNOWN),
+    (errors.OutcomeUnknown, grpc.StatusCode.DEADLINE_EXCEEDED),  # of which gRPC says that it may have happened
     (errors.Failed, grpc.StatusCode.INTERNAL),
 ]
 FAULTS = {
