@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from craton.application import Application, implementations, tables
 from craton.checking import events_in
 from craton.contract import Method, methods_of
 from craton.crossing import fields_of, shown
-from craton.implementation import hints_of_needs, needed, signature_of, written
+from craton.implementation import Factory, hints_of_needs, needed, signature_of, written
 from craton.module import Module
 from craton.topology import Topology
 from craton.values import Value
@@ -44,7 +45,10 @@ class NeedDescription(Value):
 
 
 class ModuleDescription(Value):
-    """One module. `methods` are its contract's; `internal` the marked ones that only its implementation has."""
+    """One module. `methods` are its contract's; `internal` the marked ones that only its implementation has.
+
+    An ASGI application has neither contract nor implementation: `asgi` is where it stands, `path` where it is served.
+    """
 
     name: str
     owner: str
@@ -57,6 +61,8 @@ class ModuleDescription(Value):
     events: tuple[str, ...]
     tables: tuple[str, ...]
     settings: tuple[str, ...]
+    asgi: str = ""
+    path: str = ""
 
 
 class ServiceDescription(Value):
@@ -100,22 +106,29 @@ def describe(application: Application, topologies: Mapping[str, Topology]) -> De
 
 
 def describe_module(
-    application: Application, module: Module, implementation: type, *, tables: tuple[str, ...]
+    application: Application, module: Module, implementation: Factory, *, tables: tuple[str, ...]
 ) -> ModuleDescription:
     """One module."""
-    promised, own = methods_of(module.contract), methods_of(implementation)
-    files = [sys.modules[kind.__module__] for kind in (module.contract, implementation)]
+    kinds = [] if module.asgi else [module.contract, cast("type", implementation)]
+    promised, own = methods_of(module.contract), methods_of(kinds[1]) if kinds else {}
+    files = [sys.modules[kind.__module__] for kind in kinds]
     events = {e.__name__ for file in files for e in events_in(file) if e.__module__ == file.__name__}
     prefix = f"CRATON_{module.name.upper()}_"
     return ModuleDescription(
-        name=module.name, owner=module.owner, summary=(module.contract.__doc__ or "").strip().partition("\n")[0],
-        contract=place_of(module.contract), implementation=module.implementation, tables=tables,
+        name=module.name, owner=module.owner, summary=summary_of(kinds[0] if kinds else implementation),
+        contract=place_of(kinds[0]) if kinds else "", implementation=module.implementation, tables=tables,
+        asgi=module.asgi or "", path=module.path if module.asgi else "",
         methods=tuple(describe_method(module.contract, method) for method in promised.values()),
-        internal=tuple(describe_method(implementation, method) for name, method in own.items() if name not in promised),
+        internal=tuple(describe_method(kinds[1], method) for name, method in own.items() if name not in promised),
         needs=tuple(describe_needs(application, implementation)),
         events=tuple(sorted(events)),
         settings=tuple(f"{prefix}{name.upper()}" for name in fields_of(module.settings)) if module.settings else (),
     )
+
+
+def summary_of(made: Any) -> str:
+    """The first line of the docstring of a class or a function; none of an ASGI application itself."""
+    return (made.__doc__ or "").strip().partition("\n")[0] if hasattr(made, "__qualname__") else ""
 
 
 def describe_method(kind: type, method: Method) -> MethodDescription:
@@ -128,7 +141,7 @@ def describe_method(kind: type, method: Method) -> MethodDescription:
     )
 
 
-def describe_needs(application: Application, implementation: type) -> Iterator[NeedDescription]:
+def describe_needs(application: Application, implementation: Factory) -> Iterator[NeedDescription]:
     """What an implementation asks for."""
     providers = {module.contract: module.name for module in application.modules}
     for name, hint in hints_of_needs(implementation).items():
@@ -164,8 +177,9 @@ def module_lines(module: ModuleDescription) -> Iterator[str]:
     if module.summary:
         yield f"  {module.summary}"
     yield from facts({
-        "contract": [module.contract],
-        "implementation": [module.implementation],
+        "contract": [module.contract] if module.contract else [],
+        "implementation": [module.implementation] if module.implementation else [],
+        "asgi": [f"{module.asgi} at {module.path}"] if module.asgi else [],
         "needs": [need_line(need) for need in module.needs],
         "tables": module.tables,
         "events": module.events,

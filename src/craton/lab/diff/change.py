@@ -11,6 +11,7 @@ import msgspec
 
 from craton.application import Application, implementations, needs_of
 from craton.contract import Method, methods_of
+from craton.implementation import Factory
 from craton.lab.diff.code import Code, Use
 from craton.lab.diff.scan import read
 from craton.lab.diff.source import Place
@@ -53,15 +54,18 @@ class Comparison:
     new: Topology
     code: Code
     implementations: Mapping[str, type]
+    factories: Mapping[str, Factory]
+    """Implementations, and what makes ASGI applications, whose code is not read."""
     traffic: Traffic
 
     @classmethod
     def of(cls, application: Application, old: Topology, new: Topology, *, traffic: Traffic) -> Comparison:
         """Load and read all implementations. Traffic of methods that are no more is left out."""
-        found = implementations(application, [module.name for module in application.modules])
-        made = cls(application, old, new, read(application, found), found, traffic)
+        every = implementations(application, [module.name for module in application.modules])
+        kept = {name: every[name] for name in every if not application.module(name).asgi}
+        made = cls(application, old, new, read(application, kept), kept, every, traffic)
         known = {pair: rate for pair, rate in traffic.items() if made.methods.keys() >= set(pair)}
-        return cls(application, old, new, made.code, found, known)
+        return cls(application, old, new, made.code, kept, every, known)
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -72,7 +76,7 @@ class Comparison:
     def needs(self) -> list[tuple[str, str]]:
         """Which module asks for which."""
         providers = {module.contract: module.name for module in self.application.modules}
-        kinds = [(name, kind) for name, i in self.implementations.items() for kind in needs_of(i).values()]
+        kinds = [(name, kind) for name, i in self.factories.items() for kind in needs_of(i).values()]
         return [(name, providers[kind]) for name, kind in kinds if kind in providers]
 
     def links(self, asking: str, asked: str) -> tuple[str, str]:

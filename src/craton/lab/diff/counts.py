@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from craton.lab.diff.calls import edges
 from craton.lab.diff.change import Change, Comparison
@@ -12,12 +13,18 @@ from craton.topology import Service, Topology
 def counts(found: Comparison) -> Iterator[Change]:
     """How many there are of what has to be run, where that changes."""
     yield from counted("processes", processes(found.old), processes(found.new))
-    yield from counted("databases", len(found.old.services), len(found.new.services))
+    yield from counted("databases", len(kept(found, found.old)), len(kept(found, found.new)))
     pairs = edges(found)
     yield from counted("connections", connections(found.old, pairs), connections(found.new, pairs))
     for module in found.application.modules:
         before, after = (topology.home_of(module.name).replicas for topology in (found.old, found.new))
         yield from counted(f"processes of {module.name}", before, after)
+
+
+def kept(found: Comparison, topology: Topology) -> list[Service]:
+    """The services of a topology that have a database, each with those of its modules whose rows are in it."""
+    services = [(s, [module.name for module in found.application.kept(s.modules)]) for s in topology.services]
+    return [replace(service, modules=tuple(modules)) for service, modules in services if modules]
 
 
 def counted(what: str, before: int, after: int) -> Iterator[Change]:
@@ -52,11 +59,11 @@ def asks(service: Service, other: Service, edges: Collection[tuple[str, str]]) -
 
 def layout(found: Comparison) -> Iterator[Change]:
     """Which modules share a database, and no longer do; and the reverse."""
-    for service in found.old.services:
+    for service in kept(found, found.old):
         parts = parted(service, found.new)
         if len(parts) > 1:
             yield database(service, ", ".join(service.modules), " | ".join(parts))
-    for service in found.new.services:
+    for service in kept(found, found.new):
         parts = parted(service, found.old)
         if len(parts) > 1:
             yield database(service, " | ".join(parts), ", ".join(service.modules))
