@@ -155,6 +155,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gateway", choices=("craton", "envoy"), default="craton", help="what stands in front of services (craton)",
     )
+    parser.add_argument("--grpc", type=port, metavar="PORT", help="answer clients by gRPC, too, at this port")
 
 
 def port(text: str) -> int:
@@ -229,7 +230,7 @@ def run(asked: argparse.Namespace) -> None:
 
     run(Options(
         package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
-        broker=asked.broker, record=asked.record, gateway=asked.gateway,
+        broker=asked.broker, record=asked.record, gateway=asked.gateway, grpc=asked.grpc,
     ))
 
 

@@ -26,7 +26,8 @@ HOST = "127.0.0.1"
 class Plan:
     """Everything that is decided before the first process starts. `package` is where the application stands.
 
-    `gateway` is what stands in front of the services: Craton's own, which one process needs not, or Envoy.
+    `gateway` is what stands in front of the services: Craton's own, which one process needs not, or Envoy. `grpc`: the
+    port at which Craton's own answers clients outside by gRPC, if it does.
     """
 
     package: str
@@ -41,6 +42,7 @@ class Plan:
     broker: str | None = None
     record: Path | None = None
     gateway: str = "craton"
+    grpc: int | None = None
 
     @property
     def url(self) -> str:
@@ -103,14 +105,16 @@ class Plan:
     def program(self, service: Service, replica: int) -> Program:
         """One process of a service."""
         edge = self.gateway == "craton" and (service is GATEWAY or self.is_one_process())
-        asked = self.asked_by(service)
+        asked = self.topology.asked_by(service) | ({"rest"} if self.gateway == "envoy" else set())
         environment = Environment(
             topology=self.topology.name, service=service.name, secret=self.folder.secret(),
             database=self.databases().get(service.name), broker=self.broker,
             peers=self.peers(service), rest_peers=self.peers(service, "rest"), grpc_peers=self.peers(service, "grpc"),
             listen=None if service is GATEWAY else self.address(service, replica),
             http=f"{HOST}:{self.port}" if edge else self.address(service, replica, "rest") if "rest" in asked else None,
-            grpc=self.address(service, replica, "grpc") if "grpc" in asked else None,
+            grpc=f"{HOST}:{self.grpc}" if edge and self.grpc else (
+                self.address(service, replica, "grpc") if "grpc" in asked else None
+            ),
             record=str(self.record.resolve()) if self.record else None,
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
@@ -121,12 +125,6 @@ class Plan:
     def address(self, service: Service, replica: int, kind: str = "rpc") -> str:
         """Where one process of a service answers the others by a kind of link."""
         return f"unix:{self.sockets}/{service.name}.{replica}" + ("" if kind == "rpc" else f".{kind}")
-
-    def asked_by(self, service: Service) -> set[str]:
-        """The kinds of links by which others may ask a service."""
-        others = [other for other in (*self.topology.services, GATEWAY) if other is not service]
-        behind = {"rest"} if self.gateway == "envoy" else set()
-        return behind | {kind for other in others for kind in self.topology.kinds(other, service)}
 
     def peers(self, service: Service, kind: str = "rpc") -> dict[str, tuple[str, ...]]:
         """Where the other services answer by a kind of link: by rpc all do, since operators ask by it."""

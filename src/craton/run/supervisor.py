@@ -29,7 +29,8 @@ REMINDER = 10.0  # seconds between lines that say what is still waited for
 class Options:
     """What `craton run` was told. `database` is a PostgreSQL URL; without one, each service has a file in `data`.
     `broker` is the URL of a RabbitMQ server; without one, events go straight from service to service. `record`
-    is a file, to which is added what modules asked each other. `gateway` is "craton" or "envoy"."""
+    is a file, to which is added what modules asked each other. `gateway` is "craton" or "envoy". `grpc` is a port for
+    clients outside that speak gRPC; 0 chooses one."""
 
     package: str
     topology: str = "monolith"
@@ -39,6 +40,7 @@ class Options:
     broker: str | None = None
     record: Path | None = None
     gateway: str = "craton"
+    grpc: int | None = None
 
 
 def run(options: Options) -> None:
@@ -59,12 +61,15 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
         package=options.package, application=application, topology=topology, companions=load_companions(file),
         setup=load_setup(file), folder=folder, sockets=sockets, database=options.database,
         port=options.port or free_port(), broker=options.broker and broker_of(options.broker), record=options.record,
-        gateway=options.gateway,
+        gateway=options.gateway, grpc=free_port() if options.grpc == 0 else options.grpc,
     )
     plan.databases()  # refuses SQLite for replicas
+    if plan.grpc and plan.gateway != "craton":
+        raise SettingsError("--grpc is of Craton's own gateway: leave one of --grpc and --gateway out.")
     folder.belongs_to(Installation.of(application.name, topology, engine))
-    if not is_free(plan.port):
-        raise SettingsError(f"port {plan.port} is in use: stop what uses it, or give another one by --port.")
+    for port, option in ((plan.port, "--port"), (plan.grpc or 0, "--grpc")):
+        if not is_free(port):
+            raise SettingsError(f"port {port} is in use: stop what uses it, or give another one by {option}.")
     return plan
 
 
@@ -143,6 +148,8 @@ def announce(plan: Plan, say: Say) -> None:
     engine = "PostgreSQL" if plan.database else "SQLite"
     say(SUPERVISOR, f"{plan.application.name} is ready at {plan.url} ({plan.topology.name}, {engine})")
     say(SUPERVISOR, f"the API: {plan.url}/openapi.json   the data: {plan.folder.path}   Ctrl-C stops it")
+    if plan.grpc:
+        say(SUPERVISOR, f"by gRPC: 127.0.0.1:{plan.grpc}")
     for line in plan.setup.hint.strip().splitlines():
         say("", line.replace("{url}", plan.url))  # bare, to be copied
 
