@@ -13,7 +13,7 @@ from bench import postgresql
 from bench.data import POSTGRESQL, SQLITE
 from bench.harness import Benchmark, Measure, Side
 from bench.ours import CRATON
-from bench.peers import database, site
+from bench.peers import database, site, site_plain
 from bench.processes import measuring, server
 from tests.postgresql import free_port
 
@@ -29,6 +29,13 @@ async def file(scheme: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def nothing() -> AsyncIterator[str]:
+    """For what is kept in memory: a file that is not asked."""
+    async with file("sqlite") as url:
+        yield url
+
+
+@asynccontextmanager
 async def database_of_a_server(scheme: str) -> AsyncIterator[str]:
     """A database on a PostgreSQL server of its own."""
     async with postgresql.server("shop") as url:
@@ -36,11 +43,13 @@ async def database_of_a_server(scheme: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def asked(place: Place, program: tuple[str, ...], *, concurrency: int) -> AsyncIterator[Measure]:
+async def asked(
+    place: Place, program: tuple[str, ...], *, concurrency: int, what: str = "sale"
+) -> AsyncIterator[Measure]:
     """A server with a database, and what asks it over HTTP."""
     address = f"127.0.0.1:{free_port()}"
     async with place() as url, server(address, *(part.format(address=address, url=url) for part in program)):
-        async with measuring("bench.load", address, str(concurrency)) as measure:
+        async with measuring("bench.load", address, str(concurrency), what) as measure:
             yield measure
 
 
@@ -58,6 +67,16 @@ def sale(
     )
 
 
+def answered(verb: str, what: str, peer: str, *, goal: float) -> Benchmark:
+    """Requests that need no database: what the way through the edge itself costs, with all that it does besides."""
+    ours = (f"{SERVER}: request ids, security headers, rates", partial(asked, nothing, OURS, concurrency=64, what=verb))
+    theirs = partial(asked, nothing, ("bench.peers.site_plain", peer, "{address}"), concurrency=64, what=verb)
+    return Benchmark(
+        name=f"{verb.upper()} of {what}, beside {peer}, 64 at once, one core", unit="requests/s", better="higher",
+        goal=goal, ours=Side(*ours), peer=Side(site_plain.SETTINGS[peer], theirs),
+    )
+
+
 OURS = ("bench.services", "edge", "{address}", "{url}")
 SERVER = f"{CRATON} on uvicorn {version('uvicorn')} (uvloop, httptools)"
 ON_SQLITE = (f"{SERVER}, {SQLITE}", partial(file, "sqlite"))
@@ -68,6 +87,8 @@ PEER_ON_POSTGRESQL = (
     partial(database_of_a_server, "postgresql+asyncpg"),
 )
 BENCHMARKS = [
+    *(answered("get", "one product of 8 fields", peer, goal=goal) for peer, goal in site_plain.GOALS.items()),
+    *(answered("post", "a basket of 3 lines", peer, goal=goal) for peer, goal in site_plain.GOALS.items()),
     sale("FastAPI on SQLite", ON_SQLITE, PEER_ON_SQLITE, concurrency=64, events=False, goal=5),
     sale("FastAPI on PostgreSQL", ON_POSTGRESQL, PEER_ON_POSTGRESQL, concurrency=64, events=True, goal=2),
     sale("FastAPI on PostgreSQL", ON_POSTGRESQL, PEER_ON_POSTGRESQL, concurrency=1, events=True, goal=None),

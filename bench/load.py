@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import cast
 from uuid import uuid4
 
@@ -62,14 +63,24 @@ def sale() -> bytes:
     )
 
 
-async def measure(address: str, concurrency: int) -> None:
+PRODUCT = b"GET /products/SKU-000001 HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\n\r\n"
+BASKET = b'{"lines":[%b]}' % b",".join(b'{"sku":"SKU-00000%d","quantity":%d}' % (n, n * 2) for n in (1, 2, 3))
+QUOTE = (
+    b"POST /quotes HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(BASKET), BASKET)
+)
+REQUESTS: dict[str, Callable[[], bytes]] = {"sale": sale, "get": lambda: PRODUCT, "post": lambda: QUOTE}
+
+
+async def measure(address: str, concurrency: int, what: str) -> None:
     """What is asked for on standard input."""
+    request = REQUESTS[what]
     loop, (host, _, port) = asyncio.get_running_loop(), address.rpartition(":")
     idle = [(await loop.create_connection(Connection, host, int(port)))[1] for _ in range(concurrency)]
 
     async def call() -> None:
         connection = idle.pop()
-        answer = await connection.ask(sale())
+        answer = await connection.ask(request())
         if not answer.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(f"the server answered {answer!r}")
         idle.append(connection)
@@ -79,4 +90,4 @@ async def measure(address: str, concurrency: int) -> None:
 
 if __name__ == "__main__":
     pin(0, 0)
-    uvloop.run(measure(sys.argv[1], int(sys.argv[2])))
+    uvloop.run(measure(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

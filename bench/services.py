@@ -21,6 +21,9 @@ from craton.run.linking import serve_rest
 from craton.run.process import Process
 from craton.testing.start import SECRET, topology_named
 
+RATES = {"CRATON_EDGE_RATE": "1000000", "CRATON_EDGE_BURST": "1000000"}
+"""Requests are counted as always, and none is refused: all come from one address."""
+
 
 @asynccontextmanager
 async def service(name: str, folder: str, database: str, broker: str = "") -> AsyncIterator[Process]:
@@ -72,7 +75,7 @@ async def serve_edge(address: str, database: str) -> None:
     await migrate(database, shop.modules)
     alone = links("shop", str(Path.cwd()))  # it has no others
     async with (
-        Process(shop, topology, "shop", database=database, secret=SECRET, links=alone, environ={}) as process,
+        Process(shop, topology, "shop", database=database, secret=SECRET, links=alone, environ=RATES) as process,
         serve_rest(process, address),
     ):
         gc.freeze()  # as `craton serve` does

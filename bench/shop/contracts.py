@@ -20,6 +20,30 @@ class Product(Value):
     updated_at: str
 
 
+class Wanted(Value):
+    """So many of a product."""
+
+    sku: str
+    quantity: int
+
+
+class Priced(Value):
+    """The same, with what it costs."""
+
+    sku: str
+    quantity: int
+    price: int
+    total: int
+
+
+class Quote(Value):
+    """What a basket costs."""
+
+    lines: tuple[Priced, ...]
+    total: int
+    currency: str
+
+
 class Sale(Value):
     """What is kept of an order."""
 
@@ -56,8 +80,24 @@ class Catalog(Protocol):
         ...
 
 
+    @query(get="/products/{sku}", allow="anyone")
+    async def product(self, sku: str) -> Product:
+        """One product."""
+        ...
+
+    @query(post="/quotes", allow="anyone")
+    async def quote(self, lines: tuple[Wanted, ...]) -> Quote:
+        """What a basket costs."""
+        ...
+
+
 class Orders(Protocol):
     """Orders: one table."""
+
+    @command
+    async def nothing(self) -> None:
+        """No write."""
+        ...
 
     @command
     async def place(self, order: str) -> None:

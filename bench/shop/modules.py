@@ -14,10 +14,13 @@ from bench.shop.contracts import (
     Orders,
     Packing,
     Payments,
+    Priced,
     Product,
+    Quote,
     Sale,
     Sold,
     Stock,
+    Wanted,
 )
 from bench.tally import TALLY
 from craton import Database, Events, Saga
@@ -38,6 +41,17 @@ class Shelf(Catalog):
         """Products by their numbers."""
         return tuple(self.found[sku] for sku in skus)
 
+    async def product(self, sku: str) -> Product:
+        """One product."""
+        return self.found[sku]
+
+    async def quote(self, lines: tuple[Wanted, ...]) -> Quote:
+        """What a basket costs."""
+        priced = tuple(
+            Priced(w.sku, w.quantity, price := self.found[w.sku].price, w.quantity * price) for w in lines
+        )
+        return Quote(priced, sum(line.total for line in priced), "USD")
+
 
 class Desk(Orders):
     """Orders in a table."""
@@ -50,6 +64,9 @@ class Desk(Orders):
     ) -> None:
         self.db, self.events, self.saga, self.stock, self.payments = db, events, saga, stock, payments
         self.packing, self.delivery = packing, delivery
+
+    async def nothing(self) -> None:
+        """No write."""
 
     async def place(self, order: str) -> None:
         """One write."""

@@ -22,6 +22,8 @@ from craton.values import Secret, Version
 MOST_PARAMETERS = 1000
 SUSPECT = re.compile(rb"nan|inf|\d{19}|\\u|\0|(?:0001|9999)-", re.IGNORECASE)
 """What JSON text must hold for a value in it to be one that `unfit` refuses."""
+SUSPECT_TEXT = re.compile(SUSPECT.pattern.decode(), re.IGNORECASE)
+"""The same, of a text in a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ class Reader:
         """The arguments of one request; raises Problem where they do not fit."""
         seen = {} if self.version is None or version is None else {self.version.name: version}
         if self.body is None:
-            given = {**path, **self.texts(query), **seen}
-            return checked(parse(partial(codec.from_text, self.method.arguments), given))
+            given = {**path, **(self.texts(query) if query else {}), **seen}
+            found: msgspec.Struct = parse(partial(codec.from_text, self.method.arguments), given)
+            return found if len(query) == 0 and not any(map(SUSPECT_TEXT.search, path.values())) else checked(found)
         inside = msgspec.structs.asdict(parse(partial(codec.from_json, self.body), body or b"{}"))
         if not path:
             found = self.method.arguments(**inside, **seen)

@@ -1,11 +1,10 @@
-"""Endpoints: one method of a contract each, from a request at the edge to the call, and from its result to the answer."""
+"""Endpoints: each one method of a contract, from a request at the edge to the call, and from its result to the answer."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -32,14 +31,6 @@ ASK_AGAIN: Pair = (b"cache-control", b"private, no-cache")
 log = logging.getLogger("craton.edge")
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One call from outside, read and admitted."""
-
-    arguments: msgspec.Struct
-    options: Mapping[str, Any]
-
-
 class Endpoint:
     """One method of a contract at the edge."""
 
@@ -47,44 +38,42 @@ class Endpoint:
         self.door, self.operation, self.tokens, self.gate = door, operation, tokens, gate
         self.settings, self.method, self.reader = gate.settings, operation.method, operation.reader
         self.name, self.query, self.status = operation.name, operation.method.kind == "query", operation.success
+        self.keyed = operation.method.kind != "query" and operation.method.keyed
         self.cache = NOT_STORED if operation.version is None else ASK_AGAIN
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request. A query stops when the client goes away; what changes something goes on."""
-        ask = await self.read(exchange)
-        if not self.query:
-            await self.answer(ask, exchange)
-            return
-        work = Ahead(self.answer(ask, exchange))
-        if not work.done:
-            await while_connected(exchange.receive, work)
-
-    async def read(self, exchange: Exchange) -> Ask:
-        """The call that a request asks for; raises Problem."""
-        given, method = exchange.given, self.method
+        given, version = exchange.given, None
         caller = self.admitted(exchange)
-        key = key_of(given.get(b"idempotency-key"), caller) if method.kind != "query" and method.keyed else None
-        seen = self.reader.version
-        version = version_in(given.get(b"if-match"), needed=seen.default is msgspec.NODEFAULT) if seen else None
+        key = key_of(given.get(b"idempotency-key"), caller) if self.keyed else None
+        if (seen := self.reader.version) is not None:
+            version = version_in(given.get(b"if-match"), needed=seen.default is msgspec.NODEFAULT)
         body = b"" if self.reader.body is None else await body_of(exchange, self.gate)
         arguments = self.reader.read(exchange.path, exchange.scope["query_string"], body, version=version)
-        prefer, trace = given.get(b"prefer"), given.get(b"traceparent")
-        timeout = wait_of(prefer, default=self.settings.timeout, longest=self.settings.longest)
-        return Ask(arguments, dict(caller=caller, key=key, timeout=timeout, trace=trace_in(trace) if trace else ""))
+        ask = dict(caller=caller, key=key, timeout=self.settings.timeout, trace="")
+        if b"prefer" in given:
+            ask["timeout"] = wait_of(given[b"prefer"], default=self.settings.timeout, longest=self.settings.longest)
+        if b"traceparent" in given:
+            ask["trace"] = trace_in(given[b"traceparent"])
+        work = self.answer(exchange, arguments, ask)
+        if not self.query:
+            await work
+        elif not (begun := Ahead(work)).done:
+            await while_connected(exchange.receive, begun)
 
     def admitted(self, exchange: Exchange) -> Caller:
-        """Who asks, where they may, and not too often. Whose token is not valid counts as nobody."""
+        """Who asks, where they may, and not too often."""
         caller = counted(exchange, self.gate, self.tokens)
         if self.method.sign_in:
             self.gate.charge_sign_in(exchange)
         admit(caller, self.method.allow)
         return caller
 
-    async def answer(self, ask: Ask, exchange: Exchange) -> None:
+    async def answer(self, exchange: Exchange, arguments: msgspec.Struct, ask: Mapping[str, Any]) -> None:
         """Make the call, and send what came of it."""
         result: Any = None
         try:
-            result = await self.door.call(self.name, ask.arguments, **ask.options)
+            result = await self.door.call(self.name, arguments, **ask)
             if self.method.streams:
                 await self.lines(result, exchange)
             else:
@@ -103,7 +92,7 @@ class Endpoint:
         if self.operation.version is not None:
             tag = b'"%d"' % getattr(result, self.operation.version)
             exchange.told.append((b"etag", tag))
-            if is_known(exchange.given.get(b"if-none-match", b""), tag):
+            if b"if-none-match" in exchange.given and is_known(exchange.given[b"if-none-match"], tag):
                 await exchange.answer(304)
                 return
         if self.operation.paged and result.next_cursor is not None:
@@ -185,7 +174,7 @@ def following(scope: Mapping[str, Any], cursor: str) -> bytes:
 async def body_of(exchange: Exchange, gate: Gate) -> bytes:
     """The body, where it is JSON, not too large, and arrives in time."""
     message = await exchange.receive()
-    body = message.get("body", b"")
+    body: bytes = message.get("body", b"")
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     if message.get("more_body", False):

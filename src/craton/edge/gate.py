@@ -39,7 +39,7 @@ class Gate:
     def enter(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         """A request, from now on."""
         exchange = Exchange(scope, receive, send, common=self.common)
-        if self.is_secure(exchange):
+        if scope.get("scheme") == "https" or (b"x-forwarded-proto" in exchange.given and self.is_secure(exchange)):
             exchange.told.append(ONLY_TLS)
         if self.origins:
             self.admit_origin(exchange)
@@ -59,9 +59,7 @@ class Gate:
     # ------------------------------------------------------------------ where a request comes from
 
     def is_secure(self, exchange: Exchange) -> bool:
-        """Whether the client speaks TLS, to this edge or to a proxy before it."""
-        if exchange.scope.get("scheme") == "https":
-            return True
+        """Whether the client speaks TLS to a proxy before this edge."""
         return exchange.given.get(b"x-forwarded-proto") == b"https" and self.is_proxied(exchange.scope)
 
     def is_proxied(self, scope: Scope) -> bool:
@@ -79,8 +77,8 @@ class Gate:
     def address(self, exchange: Exchange) -> str:
         """The client's address: the last one in X-Forwarded-For that is no proxy's; of IPv6, the network (/64)."""
         client = exchange.scope.get("client")
-        found = client[0] if client else ""
-        if self.is_proxied(exchange.scope):
+        found: str = client[0] if client else ""
+        if (self.proxies or not found) and self.is_proxied(exchange.scope):
             hops = exchange.given.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
             found = next((hop for hop in map(str.strip, reversed(hops)) if hop and not self.is_proxy(hop)), found)
         return found if ":" not in found else network_of(found)

@@ -26,6 +26,8 @@ class Places(Generic[P]):
     def __init__(self) -> None:
         self.exact: dict[str, P] = {}
         self.root = Part[P]()
+        self.last: dict[str, tuple[P, str]] = {}
+        """What stands at a path with one parameter, which is its end, by what comes before it: found at once."""
 
     def put(self, path: str, place: P) -> None:
         """Put something at a path."""
@@ -38,8 +40,11 @@ class Places(Generic[P]):
             else:
                 part = part.fixed.setdefault(text, Part())
         part.place, part.names = place, tuple(names)
+        before, _, name = path.rpartition("/")
         if not names:
             self.exact[path] = place
+        elif "{" not in before:
+            self.last[before] = place, name[1:-1]
 
     def at(self, path: str) -> P | None:
         """What was put at a path."""
@@ -52,6 +57,9 @@ class Places(Generic[P]):
         """What stands at a path, and the parameters in it."""
         if (place := self.exact.get(path)) is not None:
             return place, {}
+        before, _, text = path.rpartition("/")
+        if text and (usual := self.last.get(before)) is not None:
+            return usual[0], {usual[1]: text}
         found = follow(self.root, path.split("/")[1:], [])
         if found is None or found[0].place is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -16,6 +16,8 @@ from craton.edge.problems import MEDIA_TYPE, Problem
 
 Pairs = Iterable[tuple[bytes, bytes]]
 BODILESS = (204, 304)
+HEAD, BUSY, IDLE = "head", "busy", "idle"
+"""What a connection is at: it waits for the rest of a request's head, answers one, or waits for the next."""
 
 
 class TooMuch(Exception):
@@ -23,7 +25,10 @@ class TooMuch(Exception):
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. `head_limit`: bytes of a request's line and headers; `head_seconds`: how long they may take."""
+    """One connection. `head_limit`: bytes of a request's line and headers; `head_seconds`: how long they may take.
+
+    One timer looks now and then whether it is still of use, in place of one for each request.
+    """
 
     head_limit = 32 << 10
     head_seconds = 20.0
@@ -32,41 +37,31 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A new connection; where there are too many, it is told so, and closed."""
         super().connection_made(transport)
-        self.late: asyncio.TimerHandle | None = None
-        self.size, self.in_head = 0, True
+        self.size, self.phase, self.since = 0, HEAD, self.loop.time()
+        self.timeout_keep_alive_task = None
         if len(self.connections) > self.most_connections:
-            self.refuse(Problem("not-run", "Too many connections."))
+            self.refuse(Problem("not-run", "There are too many connections: try again."))
         else:
-            self.expect_head()
+            self.look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
-        self.head_is_there()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    def expect_head(self) -> None:
-        """From now on the head of a request has so much time to arrive."""
-        if self.late is None:
-            self.late = self.loop.call_later(self.head_seconds, self.too_late)
-
-    def head_is_there(self) -> None:
-        """It has arrived, or nobody waits for it any more."""
-        if self.late is not None:
-            self.late.cancel()
-            self.late = None
-
-    def too_late(self) -> None:
-        """Close a connection that has not said what it wants; without a word, where it has not begun to."""
-        if self.size:
-            self.refuse(Problem("request-timeout"))
-        else:
+    def look(self) -> None:
+        """Close it where it has not said in time what it wants, or has been idle for long; else look again later."""
+        passed = self.loop.time() - self.since
+        if self.phase == HEAD and passed >= self.head_seconds:
+            self.refuse(Problem("request-timeout")) if self.size else self.transport.close()
+        elif self.phase == IDLE and passed >= self.timeout_keep_alive:
             self.transport.close()
+        else:
+            pause = min(self.head_seconds, self.timeout_keep_alive) / 4
+            self.timeout_keep_alive_task = self.loop.call_later(pause, self.look)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
         if self.transport.is_closing():
             return
         try:
@@ -76,9 +71,6 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             large = isinstance(error.__context__, TooMuch)
             self.refuse(Problem("head-too-large") if large else Problem("malformed", "This is no HTTP/1.1 request."))
-            return
-        if self.in_head and self.late is None:
-            self.expect_head()
 
     def refuse(self, problem: Problem) -> None:
         """Answer what is no request, and close the connection. A response that has begun is only broken off."""
@@ -91,7 +83,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self.url, self.size, self.in_head, self.expect_100_continue = b"", 0, True, False
+        self.url, self.size, self.expect_100_continue = b"", 0, False
+        self.phase, self.since = HEAD, self.loop.time()
         self.headers = []
 
     def on_url(self, url: bytes) -> None:
@@ -113,8 +106,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """All of its head: the request is answered from now on."""
-        self.in_head = False
-        self.head_is_there()
+        self.phase = BUSY
         raw, _, query = self.url.partition(b"?")
         if not raw.startswith(b"/"):  # "http://host/path", or "*"
             parsed = httptools.parse_url(self.url)
@@ -135,10 +127,21 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
-    def on_body(self, body: bytes) -> None:
-        """A part of its body."""
-        super().on_body(body)
-        self.cycle.message_event.set()
+    def on_response_complete(self) -> None:
+        """The response has been sent."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.phase == BUSY:
+            self.phase, self.since = IDLE, self.loop.time()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Run the application in a task of its own, which the server waits for when it stops."""
+        self.tasks.add(task := self.loop.create_task(cycle.run_asgi(app)))
+        cast("Cycle", cycle).ended = lambda: self.tasks.discard(task)
 
 
 class Cycle(RequestResponseCycle):
@@ -153,6 +156,14 @@ class Cycle(RequestResponseCycle):
             keep_alive, connection.on_response_complete,
         )
         self.head: tuple[int, Pairs] | None = None
+        self.ended: Callable[[], object] = lambda: None
+
+    async def run_asgi(self, app: Any) -> None:
+        """Run the application."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            self.ended()
 
     async def send(self, message: Any) -> None:
         """Send a part of the response, as ASGI has it."""
@@ -197,21 +208,22 @@ class Cycle(RequestResponseCycle):
 
     def opening(self, status: int, headers: Pairs) -> list[bytes]:
         """Status line and headers."""
-        parts, lines = [STATUS_LINE[status]], 2
+        parts, lines, closes = [STATUS_LINE[status]], 2, False
         for name, value in (*self.default_headers, *headers):
             parts += (name, b": ", value, b"\r\n")
             lines += 1
             if name == b"content-length":
                 self.expected_content_length, self.chunked_encoding = int(value), False
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
+            elif name == b"connection":
+                closes = closes or value.lower() == b"close"
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in BODILESS:
             self.chunked_encoding = True
             parts.append(b"transfer-encoding: chunked\r\n")
             lines += 1
-        if not self.keep_alive:
+        if not self.keep_alive and not closes:
             parts.append(b"connection: close\r\n")
             lines += 1
+        self.keep_alive = self.keep_alive and not closes
         head = b"".join((*parts, b"\r\n"))
         if head.count(b"\n") != lines or head.count(b"\r") != lines:
             raise RuntimeError("A header holds the end of a line.")

@@ -6,6 +6,8 @@ from math import ceil
 
 from craton.edge.problems import Problem
 
+KEPT = 1000
+"""Values of RateLimit that are made once."""
 MOST = 100_000
 """Callers that are remembered at once; who is forgotten begins anew."""
 
@@ -40,8 +42,10 @@ class Rate:
 
     def state(self, left: int) -> bytes:
         """RateLimit (draft-ietf-httpapi-ratelimit-headers): how many are left, and when all will be there again."""
-        full = ceil((self.burst - left) * self.each)
-        return self.states.setdefault(left, b'"%b";r=%d;t=%d' % (self.name.encode(), left, full))
+        made = b'"%b";r=%d;t=%d' % (self.name.encode(), left, ceil((self.burst - left) * self.each))
+        if left < KEPT:
+            self.states[left] = made
+        return made
 
     def refused(self, wait: float) -> Problem:
         """What to answer to one too many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,17 +31,15 @@ class Resource:
     def __init__(self) -> None:
         self.verbs: dict[str, Answer] = {}
 
-    async def __call__(self, exchange: Exchange, gate: Gate) -> None:
-        """Give a request to what stands here for its verb; raises Problem."""
+    def at(self, exchange: Exchange, gate: Gate) -> Awaitable[None]:
+        """What stands here for the verb of a request, at work; raises Problem."""
         verb = exchange.scope["method"]
         found = self.verbs.get("GET" if verb == "HEAD" else verb)
         if found is not None:
-            await found(exchange)
-            return
+            return found(exchange)
         known = {*self.verbs, *(["HEAD"] if "GET" in self.verbs else [])}
         if gate.is_preflight(exchange):
-            await gate.preflight(exchange, known)
-            return
+            return gate.preflight(exchange, known)
         allow = ", ".join(sorted(known))
         raise Problem("method-not-allowed", f"It takes {allow}.", headers={"Allow": allow})
 
@@ -57,9 +55,14 @@ class Edge:
         if scope["type"] != "http":
             await self.talk(scope, receive, send)
             return
-        exchange = self.gate.enter(scope, receive, send)
+        exchange, path = self.gate.enter(scope, receive, send), scope["path"]
         try:
-            await self.answer(exchange)
+            found = self.places.find(path.removeprefix(scope["root_path"]) if scope.get("root_path") else path)
+            if found is None:
+                await self.elsewhere(exchange)
+            else:
+                exchange.path = found[1]
+                await found[0].at(exchange, self.gate)
         except ClientDisconnect:
             return
         except Problem as problem:
@@ -69,14 +72,8 @@ class Edge:
             if not exchange.begun:
                 await exchange.refuse(Problem("failed"))
 
-    async def answer(self, exchange: Exchange) -> None:
-        """Give a request to what stands at its path."""
-        path, root = exchange.scope["path"], exchange.scope.get("root_path", "")
-        found = self.places.find(path.removeprefix(root) if root else path)
-        if found is not None:
-            exchange.path = found[1]
-            await found[0](exchange, self.gate)
-            return
+    async def elsewhere(self, exchange: Exchange) -> None:
+        """Give a request that no route answers to who takes the rest."""
         self.gate.charge(exchange, "")
         if self.otherwise is None:
             raise Problem("not-found")
