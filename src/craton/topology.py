@@ -80,6 +80,11 @@ class Topology:
         """The kinds of links by which the modules of one service, or the gateway, may call those of another."""
         return frozenset(self.link(one, other) for one in asking.modules or (asking.name,) for other in asked.modules)
 
+    def asked_by(self, service: Service) -> frozenset[str]:
+        """The kinds of links by which others may ask a service."""
+        others = [other for other in (*self.services, GATEWAY) if other is not service]
+        return frozenset(kind for other in others for kind in self.kinds(other, service))
+
 
 @dataclass(frozen=True, slots=True)
 class Companion:

@@ -72,7 +72,8 @@ def connect_rpc(way: Way) -> Link:
 
 
 def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[object]:
-    """Answer over HTTP at unix:/path or host:port. Who has no such address does not load what it needs, either."""
+    """Answer over HTTP at unix:/path or host:port: clients outside, and other services, where these ask by rest."""
+    from craton.edge.peers import Peers
     from craton.edge.rest import edge
     from craton.edge.server import serve_http
     from craton.edge.settings import EdgeSettings
@@ -80,12 +81,21 @@ def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[ob
     own = process.service.modules or None  # the gateway answers for all
     settings = settings_of(EdgeSettings, "edge", process.environ)
     app = edge(process, process.tokens, settings=settings, sites=process.sites, modules=own)
+    if "rest" in process.topology.asked_by(process.service):
+        app = Peers(
+            app, process.application, handler=process.handler, secret=process.secret, clock=process.clock,
+            grants=grants_of(process.application, process.topology),
+        )
     return serve_http(app, address, settings=settings)
 
 
 def connect_rest(way: Way) -> Link:
     """Ask over HTTP."""
-    raise SettingsError("links of the kind rest are not here yet: use rpc.")
+    from craton.calls.links.rest import RestLink
+
+    return RestLink(
+        way.application, way.addresses, secret=way.secret, service=way.service, needs=way.needs, foreign=way.foreign,
+    )
 
 
 def serve_grpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:

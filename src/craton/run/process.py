@@ -103,6 +103,7 @@ class Process:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.close_links)
             if self.service.modules:
                 await self.open(stack)
             self.stack = stack.pop_all()
@@ -115,7 +116,6 @@ class Process:
         """What is hosted here: implementations first, then the ASGI applications that may call them."""
         if self.observer:
             stack.callback(self.observer.close)
-        stack.push_async_callback(self.close_links)
         stack.push_async_callback(self.offload.close)
         found = implementations(self.application, self.service.modules)
         if kept := self.application.kept(found):

@@ -12,6 +12,7 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -40,7 +41,8 @@ class Running:
     def __init__(
         self, application: Application, topology: Topology, *, link: str, databases: Mapping[str, str], **options: Any
     ) -> None:
-        self.application, self.topology, self.link = application, topology, link
+        self.application, self.link = application, link
+        self.topology = replace(topology, links={"* -> *": link}) if link in KINDS else topology
         self.databases, self.options = databases, options
         self.processes: dict[str, Process] = {}
         self.sockets, self.doors = Path(), dict[str, AbstractAsyncContextManager[object]]()
@@ -110,7 +112,7 @@ class Running:
 
     def links(self, service: str, kind: str) -> Link:
         """The link to a service: through the codec, or over a socket where each call is to go by one kind of link."""
-        if self.link not in KINDS:
+        if self.link not in KINDS:  # what the topology says is of processes
             return WireLink(lambda: self.handler(service), repeat=self.link == "wire")
         return KINDS[self.link].connect(Way(
             application=self.application, addresses=(self.address(service),), secret=SECRET, service=OPERATOR,
