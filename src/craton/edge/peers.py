@@ -17,8 +17,7 @@ from craton.application import Application
 from craton.calls import codec
 from craton.calls.link import Handler, Replies, Reply, Request
 from craton.calls.links.rest.headers import carried
-from craton.calls.links.rest.link import LENGTH, LIMIT, PACKED
-from craton.calls.links.rest.places import OWN
+from craton.calls.links.rest.places import LENGTH, LIMIT, OWN, PACKED
 from craton.calls.links.rest.problems import details_of, kind_of
 from craton.calls.links.rest.proof import PEER, Prover
 from craton.calls.receiver import error_of

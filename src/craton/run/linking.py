@@ -91,8 +91,10 @@ def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[ob
 
 def connect_rest(way: Way) -> Link:
     """Ask over HTTP."""
-    from craton.calls.links.rest import RestLink
-
+    try:
+        from craton.calls.links.rest.link import RestLink
+    except ImportError as error:
+        raise SettingsError(f"links by rest need what is not installed ({error}): install craton[rest].") from error
     return RestLink(
         way.application, way.addresses, secret=way.secret, service=way.service, needs=way.needs, foreign=way.foreign,
     )

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from io import BytesIO
-from struct import Struct
 from typing import TypeVar
 
 import aiohttp
@@ -19,14 +18,12 @@ from craton.application import Application
 from craton.calls import codec
 from craton.calls.link import Replies, Reply, Request
 from craton.calls.links.rest.headers import headers_of
-from craton.calls.links.rest.places import OWN, Asked, Place
+from craton.calls.links.rest.places import LENGTH, LIMIT, LINES, OWN, PACKED, Asked, Place
 from craton.calls.links.rest.problems import reply_of
 from craton.calls.links.rest.proof import PEER, Peer, Prover
 from craton.errors import Failed, InvalidArguments, NotRun, OutcomeUnknown
 from craton.sources import Clock, SystemClock
 
-LIMIT = 16 * 1024 * 1024
-"""Bytes that a request may have."""
 LARGE = 1024 * 1024
 """Bytes from which on a body is sent in pieces."""
 CONNECT_SECONDS = 3.0
@@ -34,8 +31,6 @@ IDLE_SECONDS = 30.0
 """How long a connection is kept unused: shorter than the other side keeps it, so that none is used as it is closed."""
 ASIDE_SECONDS = 0.5
 """How long a replica that could not be reached is asked only where no other is left."""
-PACKED, LINES = "application/vnd.craton+msgpack", "application/x-ndjson"
-LENGTH = Struct(">I")
 DICE = random.Random()
 UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ClientSSLError, aiohttp.ConnectionTimeoutError)
 """What is raised before anything was sent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,12 @@ OWN = "/craton/"
 """Where services ask each other what is at no route: the wire name follows, and bodies are in the one encoding."""
 EVENTS = f"{OWN}events"
 """Where a program in another language is brought events."""
+PACKED, LINES = "application/vnd.craton+msgpack", "application/x-ndjson"
+"""What is asked beside the routes: bodies and replies in the one encoding, those of a stream each behind its length.
+And the streams of programs in other languages."""
+LENGTH = Struct(">I")
+LIMIT = 16 * 1024 * 1024
+"""Bytes that a request may have."""
 UNSAID = object()
 
 
