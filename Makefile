@@ -6,7 +6,7 @@ INSTALL := $(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python
 LOCK := $(BIN)/uv pip compile --system-certs --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help setup develop system run test lint format chaos crashtest bench lock clean
+.PHONY: help setup develop system run test lint format chaos crashtest fuzz bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 12
@@ -55,6 +55,9 @@ crashtest: develop system  ## the store, struck at every failpoint, in every str
 
 bench: develop system  ## every benchmark, ours beside its peers
 	@for group in $$($(BIN)/python -m bench list --names); do $(BIN)/python -m bench $$group || exit 1; done
+
+fuzz: develop  ## ten million hostile frames against both ends of rpc
+	@$(BIN)/python -m fuzz.rpc --frames 10000000
 
 lock: $(BIN)/uv  ## the newest versions of everything, written down with their hashes
 	@$(LOCK) pyproject.toml --all-extras --group dev --group build -o requirements-dev.txt
