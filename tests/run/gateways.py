@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from craton.run.folder import free_port
 from craton.run.gateway import GatewaySettings
 from craton.run.gateway_envoy import Envoy
 from craton.run.gateway_process import command as envoy_command
-from craton.run.gateway_process import put
+from craton.run.gateway_process import drain, put
 from craton.topology import Service, Topology
 
 
@@ -80,9 +81,13 @@ class Echo:
 class Fronted:
     """An Envoy that runs, and what it has said."""
 
-    def __init__(self, envoy: Envoy, folder: Path, child: Child, *, said: list[str]) -> None:
-        self.envoy, self.folder, self.child, self.said = envoy, folder, child, said
+    def __init__(self, envoy: Envoy, folder: Path, running: asyncio.Task[None], *, said: list[str]) -> None:
+        self.envoy, self.folder, self.running, self.said = envoy, folder, running, said
         self.url = f"http://{envoy.listen}"
+
+    def stop(self) -> None:
+        """Ask it to stop, as the supervisor does."""
+        self.running.cancel()
 
     def log(self) -> list[dict[str, Any]]:
         """The requests in its access log."""
@@ -111,12 +116,12 @@ async def fronted(
     )
     put(envoy, folder)
     said: list[str] = []
-    program = Program("gateway", envoy_command(folder, threads=1), {})
-    child = Child(program, lambda name, line: said.append(line), patience=5)
-    running = asyncio.create_task(child.run())
+    ending = partial(drain, envoy.settings.admin, seconds=10)
+    program = Program("gateway", envoy_command(folder, threads=1), {}, drain=ending)
+    running = asyncio.create_task(Child(program, lambda name, line: said.append(line), patience=15).run())
     try:
         await answering(envoy, said)
-        yield Fronted(envoy, folder, child, said=said)
+        yield Fronted(envoy, folder, running, said=said)
     finally:
         running.cancel()
         await asyncio.wait([running])

