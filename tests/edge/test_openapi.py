@@ -82,7 +82,8 @@ def test_security_names_who_may_call() -> None:
 
 def test_faults_are_problems_under_their_status() -> None:
     answers = documented()["paths"]["/stock/{sku}"]["put"]["responses"]
-    assert set(answers) == {"204", "400", "401", "403", "404", "409", "413", "415", "422", "500", "503", "504"}
+    known = {"204", "400", "401", "403", "404", "409", "413", "415", "422", "429", "500", "503", "504", "default"}
+    assert set(answers) == known
     schemas = {status: answers[status]["content"]["application/problem+json"]["schema"] for status in ("404", "409")}
     assert schemas["404"] == {"$ref": "#/components/schemas/NoSuchProductProblem"}
     assert {"$ref": "#/components/schemas/OutOfStockProblem"} in schemas["409"]["anyOf"]

@@ -12,10 +12,11 @@ import msgspec
 
 from craton.application import Application
 from craton.calls.codec import reveal, to_json
+from craton.calls.links.rest.problems import urn
 from craton.edge.arguments import Parameter
 from craton.edge.headers import LONGEST_KEY
 from craton.edge.operation import Operation
-from craton.edge.problems import MEDIA_TYPE, title, urn
+from craton.edge.problems import MEDIA_TYPE, title
 from craton.sagas.sagas import SagaStatus
 from craton.values import Fault, Secret, body_of
 
@@ -31,6 +32,7 @@ PROBLEM: Json = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri", "description": "Which request it was, for support."},
     },
     "required": ["type", "title", "status"],
 }
@@ -49,6 +51,20 @@ PREFER: Json = {
     "description": "`wait=5`: how many seconds the client waits for the answer (RFC 7240).",
     "schema": {"type": "string"},
 }
+IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of what was seen: it is changed only while it is still at that version.",
+    "schema": {"type": "string", "pattern": r'^"\d{1,18}"$'},
+}
+IF_NONE_MATCH: Json = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what is known: the answer is 304 while it is still at that version.",
+    "schema": {"type": "string"},
+}
 LOCATION: Json = {
     "description": "Where the saga can be asked about.",
     "schema": {"type": "string", "format": "uri-reference"},
@@ -58,12 +74,18 @@ RUNNING: Json = {
     "properties": {"id": {"type": "string"}, "state": {"const": "running"}},
     "required": ["id", "state"],
 }
-GOES_ON: Json = {
-    "description": "It goes on.",
-    "headers": {"Location": LOCATION},
-    "content": {"application/json": {"schema": RUNNING}},
+HEADERS: Json = {
+    "RequestId": {"description": "Names the request: the client's X-Request-ID, if any.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "How many requests are left, and until when.", "schema": {"type": "string"}},
+    "RetryAfter": {"description": "In how many seconds to ask again.", "schema": {"type": "integer"}},
+    "ETag": {"description": "The version of what was answered.", "schema": {"type": "string"}},
+    "Link": {"description": 'Where the next page is, if any: `rel="next"`.', "schema": {"type": "string"}},
+    "Location": LOCATION,
 }
-PARAMETERS: Json = {"IdempotencyKey": KEY, "Prefer": PREFER}
+PARAMETERS: Json = {"IdempotencyKey": KEY, "Prefer": PREFER, "IfMatch": IF_MATCH, "IfNoneMatch": IF_NONE_MATCH}
+SAGA_PROBLEMS = (401, 403, 404, 429, 503, 504)
+AGAIN = (409, 429, 503)
+"""The statuses of problems that may say when to ask again."""
 
 
 class Schemas:
@@ -111,7 +133,9 @@ def document(application: Application, operations: Sequence[Operation]) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": m.name, "description": inspect.getdoc(m.contract) or m.name} for m in application.modules],
         "paths": paths,
-        "components": {"schemas": schemas.components, "parameters": PARAMETERS, "securitySchemes": SECURITY},
+        "components": {
+            "schemas": schemas.components, "parameters": PARAMETERS, "headers": HEADERS, "securitySchemes": SECURITY,
+        },
     }
 
 
@@ -128,7 +152,6 @@ def described(application: Application, operation: Operation, schemas: Schemas) 
     reader, method = operation.reader, operation.method
     places = {"path": reader.path, "query": reader.query}
     parameters = [parameter(p, place, schemas) for place, found in places.items() for p in found]
-    headers = ["Prefer"] if method.kind == "query" else ["IdempotencyKey", "Prefer"]
     text = inspect.getdoc(getattr(operation.module.contract, method.name)) or operation.name
     description: Json = {
         "operationId": operation.name,
@@ -136,13 +159,32 @@ def described(application: Application, operation: Operation, schemas: Schemas) 
         "summary": text.partition("\n")[0],
         "description": text,
         "security": security(method.allow),
-        "parameters": parameters + [{"$ref": f"#/components/parameters/{name}"} for name in headers],
+        "parameters": parameters + header_parameters(operation),
         "responses": responses(application, operation, schemas),
     }
     if reader.body is not None and reader.body.__struct_fields__:
         required = any(field.required for field in msgspec.structs.fields(reader.body))
         description["requestBody"] = {"required": required} | content("application/json", schemas.of(reader.body))
     return description
+
+
+def header_parameters(operation: Operation) -> list[Json]:
+    """What an operation reads from headers."""
+    seen, method = operation.reader.version, operation.method
+    found = {
+        "IdempotencyKey": method.kind != "query" and method.keyed, "Prefer": True,
+        "IfNoneMatch": bool(operation.version),
+        "IfMatch": seen is not None and seen.default is msgspec.NODEFAULT,
+    }
+    references = [{"$ref": f"#/components/parameters/{name}"} for name, read in found.items() if read]
+    optional = [] if seen is None or found["IfMatch"] else [IF_MATCH | {"required": False}]
+    return references + optional
+
+
+def headers(*names: str) -> Json:
+    """Headers of a response, besides those of every one."""
+    known = {"X-Request-ID": "RequestId", "RateLimit": "RateLimit", "Retry-After": "RetryAfter"}
+    return {n: {"$ref": f"#/components/headers/{known.get(n, n)}"} for n in ("X-Request-ID", "RateLimit", *names)}
 
 
 def content(media: str, schema: Json) -> Json:
@@ -172,11 +214,15 @@ def responses(application: Application, operation: Operation, schemas: Schemas) 
         told.setdefault(fault.status, []).append(fault)
     found = {str(operation.success): success(operation, schemas)}
     if operation.method.kind == "saga":
-        found["202"] = GOES_ON
+        told_headers = headers("Location", "Retry-After")
+        found["202"] = {"description": "It goes on.", "headers": told_headers} | content("application/json", RUNNING)
+    if operation.version:
+        found["304"] = {"description": "It is still at the version that is known.", "headers": headers("ETag")}
     for status, faults in sorted(told.items()):
         options = [ANY_PROBLEM] if status in general(operation) else []
         options += [schemas.fault(application.name, fault) for fault in faults]
         found[str(status)] = problem(status, options, texts=[title(fault) for fault in faults])
+    found["default"] = problem(0, [ANY_PROBLEM], texts=["What HTTP itself forbids"])
     return found
 
 
@@ -184,24 +230,27 @@ def general(operation: Operation) -> list[int]:
     """The statuses of the problems that are not faults."""
     changes, has_body = operation.method.kind != "query", operation.reader.body is not None
     found = {400: True, 401: True, 403: operation.method.allow not in ("anyone", "caller"), 409: changes, 413: has_body}
-    found |= {415: has_body, 422: True, 500: True, 503: True, 504: True}
+    found |= {415: has_body, 422: True, 429: True, 500: True, 503: True, 504: True}
+    found |= {412: True, 428: True} if operation.reader.version else {}
     return [status for status, told in found.items() if told]
 
 
 def success(operation: Operation, schemas: Schemas) -> Json:
     """The answer with a result."""
     if operation.success == 204:
-        return {"description": "Done."}
+        return {"description": "Done.", "headers": headers()}
     media = "application/x-ndjson" if operation.method.streams else "application/json"
     what = "One result per line." if operation.method.streams else "The result."
-    return {"description": what} | content(media, schemas.of(operation.method.result))
+    told = headers(*(["ETag"] if operation.version else []), *(["Link"] if operation.paged else []))
+    return {"description": what, "headers": told} | content(media, schemas.of(operation.method.result))
 
 
 def problem(status: int, options: list[Json], *, texts: Sequence[str] = ()) -> Json:
     """An answer with one of several problems."""
     schema = options[0] if len(options) == 1 else {"anyOf": options}
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "A fault"
-    return {"description": "; ".join(texts) or phrase} | content(MEDIA_TYPE, schema)
+    told = headers(*(["Retry-After"] if status in AGAIN else []))
+    return {"description": "; ".join(texts) or phrase, "headers": told} | content(MEDIA_TYPE, schema)
 
 
 def own_paths(schemas: Schemas) -> dict[str, Json]:
@@ -211,7 +260,7 @@ def own_paths(schemas: Schemas) -> dict[str, Json]:
     saga = {
         "operationId": "saga.status", "summary": "Where a saga stands.",
         "parameters": names, "security": security("anyone"),
-        "responses": {"200": status} | {str(code): problem(code, [ANY_PROBLEM]) for code in (401, 403, 404, 503, 504)},
+        "responses": {"200": status} | {str(code): problem(code, [ANY_PROBLEM]) for code in SAGA_PROBLEMS},
     }
     healthy: Json = {"200": {"description": "Yes."}}
     live = {"operationId": "health.live", "summary": "Whether this process runs.", "security": [], "responses": healthy}
