@@ -175,7 +175,7 @@ async def test_a_fault_comes_with_its_fields_under_a_code_that_fits(served: Serv
     assert (info.domain, info.reason) == ("gallery", "TAKEN")
     taken = stubs.Taken()
     assert beside.Unpack(taken)
-    assert (taken.title, taken.buyer) == ("sold", "Ann")
+    assert (taken.painting, taken.buyer) == ("sold", "Ann")
 
 
 async def test_a_bug_is_told_without_its_cause(open_gallery: Served, stubs: Any) -> None:

@@ -143,7 +143,7 @@ def test_the_file_tells_people_what_a_method_is_and_who_may_call_it(capsys: pyte
     assert "Send idempotency-key metadata. Open to whoever has a token. Faults: Taken (FAILED_PRECONDITION)." in found
     assert "done once under its key. Send idempotency-key metadata. For services of this application. rpc Move" in found
     assert "rpc Prices(PricesRequest) returns (stream Price);" in found
-    assert "Somebody else has bought it. message Taken { string title = 1; optional string buyer = 2; }" in found
+    assert "Somebody else has bought it. message Taken { string painting = 1; optional string buyer = 2; }" in found
 
 
 # ---------------------------------------------------------------------- numbers

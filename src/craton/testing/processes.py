@@ -39,14 +39,16 @@ class Processes(Running):
 
 @asynccontextmanager
 async def start_processes(
-    package: str, *, topology: str, database: str | None, data: Path | None, broker: str | None = None,
-    say: Say | None = None,
+    package: str, *, topology: str, database: str | None = None, data: Path | None = None, broker: str | None = None,
+    say: Say | None = None, grpc: int | None = None,
 ) -> AsyncIterator[Processes]:
     """Run the application of a package ("apps.store"), its companions and its set-up included. `say` is given every
-    line of every process, with the process's name. For the rest see `start`.
+    line of every process, with the process's name; `grpc` is a port for clients by gRPC. For the rest see `start`.
     """
     say = say or drop_line
-    options = Options(package=package, topology=topology, port=0, data=data, database=database, broker=broker)
+    options = Options(
+        package=package, topology=topology, port=0, data=data, database=database, broker=broker, grpc=grpc,
+    )
     try:
         async with AsyncExitStack() as stack:
             sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="craton-")))

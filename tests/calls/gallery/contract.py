@@ -11,7 +11,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from craton import Fault, Secret, Value, command, query
+from craton import Event, Fault, Secret, Value, command, on, query
 
 T = TypeVar("T")
 Room = NewType("Room", str)
@@ -84,12 +84,18 @@ class Page(Value, Generic[T]):
 class Taken(Fault, status=409):
     """Somebody else has bought it."""
 
-    title: str
+    painting: str
     buyer: str = "somebody"
 
 
 class Unknown(Fault, status=404):
     """There is no such painting."""
+
+
+class Sold(Event, key="title"):
+    """A painting has a new owner."""
+
+    title: str
 
 
 class Paintings(Protocol):
@@ -163,4 +169,33 @@ class Paintings(Protocol):
     @query(get="/paintings/broken", allow="anyone")
     async def broken(self) -> int:
         """A bug."""
+        ...
+
+
+class Visitors(Protocol):
+    """Who comes to look, and hears what is sold."""
+
+    @query(get="/visitors/look", allow="anyone")
+    async def look(self, title: str) -> tuple[str, ...]:
+        """What the other module says of a painting."""
+        ...
+
+    @query(get="/visitors/total", allow="anyone", raises=Taken)
+    async def total(self, count: int, broken_at: int = -1) -> int:
+        """The sum of a stream of the other module."""
+        ...
+
+    @query(get="/visitors/wait", allow="anyone")
+    async def wait(self) -> int:
+        """An answer that never comes."""
+        ...
+
+    @query(get="/visitors/heard", allow="anyone")
+    async def heard(self) -> tuple[str, ...]:
+        """What was sold."""
+        ...
+
+    @on(Sold)
+    async def hear(self, event: Sold) -> None:
+        """Something was sold."""
         ...

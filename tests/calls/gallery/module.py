@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
-from craton import Call, Secret
-from tests.calls.gallery.contract import Limit, Page, Painting, Paintings, Price, Room, Taken
+from craton import Call, Events, Secret
+from tests.calls.gallery.contract import Limit, Page, Painting, Paintings, Price, Room, Sold, Taken, Visitors
 
 
 class Walls(Paintings):
     """One gallery. `door` is what slow answers wait for."""
 
-    def __init__(self, call: Call) -> None:
-        self.call, self.bought = call, list[str]()
+    def __init__(self, call: Call, events: Events) -> None:
+        self.call, self.events, self.bought = call, events, list[str]()
         self.door, self.began, self.stopped, self.made = asyncio.Event(), 0, 0, 0
 
     async def echo(self, painting: Painting) -> Painting:
@@ -61,6 +61,7 @@ class Walls(Paintings):
         if title == "sold":
             raise Taken(title, "Ann")
         self.bought.append(title)
+        await self.events.publish(Sold(title))
         return len(self.bought)
 
     async def slowly(self, title: str) -> int:
@@ -76,3 +77,25 @@ class Walls(Paintings):
 
     async def broken(self) -> int:
         raise ValueError("the secret is 42")
+
+
+class Crowd(Visitors):
+    """Asks the gallery."""
+
+    def __init__(self, paintings: Paintings) -> None:
+        self.paintings, self.news = paintings, list[str]()
+
+    async def look(self, title: str) -> tuple[str, ...]:
+        return await self.paintings.seen(title)
+
+    async def total(self, count: int, broken_at: int = -1) -> int:
+        return sum([int(price.amount) async for price in self.paintings.prices(count, broken_at)])
+
+    async def wait(self) -> int:
+        return await self.paintings.wait()
+
+    async def heard(self) -> tuple[str, ...]:
+        return tuple(self.news)
+
+    async def hear(self, event: Sold) -> None:
+        self.news.append(event.title)
