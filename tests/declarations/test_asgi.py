@@ -1,4 +1,4 @@
-"""A module may have an ASGI application in place of a contract; what does not fit is told when the application is built."""
+"""A module may have an ASGI application in place of a contract; what does not fit is told before anything runs."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_a_function_a_class_or_the_application_itself_are_taken(build: Callable[
     ('Module("web", asgi="a:b", tables="a:t")', "module web: the tables of an ASGI application are its own affair"),
     ('Module("web", asgi="a:b", path="shop")', "module web: path 'shop' is malformed: write it like '/' or '/admin'."),
     ('Module("web", asgi="a:b", path="/s/{x}")', "module web: path '/s/{x}' is malformed"),
-    ('Module("web", asgi="a:b", path="/stock")', "module web: path '/stock' would be hidden by /stock/{sku} of stock.left"),
-    ('Module("web", asgi="a:b", path="/health")', "module web: path '/health' would be hidden by /health/live of the edge"),
+    ('Module("web", asgi="a:b", path="/stock")', "path '/stock' would be hidden by /stock/{sku} of stock.left"),
+    ('Module("web", asgi="a:b", path="/health")', "path '/health' would be hidden by /health/live of the edge"),
     ('Module("web", asgi="a:b"), Module("two", asgi="a:c")', "path /: claimed by web and by two"),
     ('Module("web", asgi="nowhere:b")', "module web: there is no nowhere: correct the import path 'nowhere:b'."),
     ('Module("web", asgi=f"{__name__}:late")', "module web: PROGRAM:late is async: name a plain function"),
