@@ -82,7 +82,7 @@ class Plan:
     def settings(self) -> dict[str, str]:
         """What companions tell the application, where it was not told by hand."""
         return {
-            name: self.filled(text, companion.name, port=self.ports[companion.name])
+            name: self.filled(text, companion.name, port=self.ports[companion.name], url=self.url)
             for companion in self.companions for name, text in companion.settings.items() if name not in os.environ
         }
 
