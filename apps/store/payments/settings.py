@@ -15,5 +15,5 @@ class PaymentSettings(Settings):
     api_base: str = "https://api.stripe.com"
     api_key: Secret = Secret("sk_test_store")
     webhook_secret: Secret = Secret("whsec_store_simulation")
-    return_url: str = "http://127.0.0.1:8000/orders"
+    return_url: str = "http://127.0.0.1:8000/checkout/return"
     timeout: float = 5.0

@@ -21,9 +21,12 @@ from apps.store.provider.requests import Asked, Counter, Work, authenticate, ref
 from apps.store.provider.troubles import Plan
 from apps.store.provider.webhooks import Sender
 
-PAGE = """<!doctype html><title>Your bank</title><h1>Your bank</h1><p>Do you want to pay {amount} {currency}?</p>
+PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Your bank</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 26rem;
+margin: 12vh auto; padding: 0 1rem }} button {{ font: inherit; padding: .6rem 1.2rem; margin-right: .5rem }}</style>
+<main><h1>Your bank</h1><p>Do you want to pay {amount} {currency}?</p>
 <form method="post"><input type="hidden" name="secret" value="{secret}">
-<button name="outcome" value="succeed">Yes, it is me</button> <button name="outcome" value="fail">No</button></form>
+<button name="outcome" value="succeed">Yes, it is me</button> <button name="outcome" value="fail">No</button></form></main>
 """
 CHANGES: list[tuple[str, Operation, Work]] = [
     ("/v1/payment_methods", "other", lambda bank, ask: bank.create_method(ask.form)),

@@ -83,7 +83,7 @@ class Buying:
             return await self.unsure(visit)
         except Fault as fault:
             return await self.failed(visit, fault)
-        return go(f"/order/{order.id}", note="thanks")
+        return go(f"/order/{order.id}", **({"note": "thanks"} if order.status == "paid" else {}))
 
     async def buy(self, said: Details) -> Order:
         """The order."""

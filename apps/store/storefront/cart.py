@@ -20,7 +20,7 @@ from apps.store.storefront.browsing import Browsing
 from apps.store.storefront.forms import Form
 from apps.store.storefront.rendering import page
 from apps.store.storefront.serving import begin, go, new_key, once
-from apps.store.storefront.shop import Frame, Shelf, Shop
+from apps.store.storefront.shop import Frame, Shelf, Shop, count
 from apps.store.storefront.visit import Visit
 
 
@@ -36,7 +36,7 @@ class CartPages:
         categories, (cart, stock, suggested) = await gather(
             self.shop.soon(self.shop.catalog.categories(), None), self.filled(visit)
         )
-        frame = Frame(categories, sum(line.quantity for line in cart.lines) if cart else 0)
+        frame = Frame(categories, count(cart) if cart else 0)
         changed = bool(cart and (cart.withdrawn or any(line.price_now for line in cart.lines)))
         return page(
             "cart.html", visit, frame=frame, cart=cart, stock=stock, suggested=suggested, key=new_key(self.shop),

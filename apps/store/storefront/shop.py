@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from apps.store.carts.contract import Carts
+from apps.store.carts.contract import Cart, Carts
 from apps.store.catalog.contract import Catalog, Category, Product
 from apps.store.inventory.contract import Inventory, Stock
 from apps.store.orders.contract import Orders
@@ -71,7 +71,7 @@ class Shop:
         if not self.call.caller.subject:
             return 0
         cart = await self.soon(self.carts.mine(), None)
-        return None if cart is None else sum(line.quantity for line in cart.lines)
+        return None if cart is None else count(cart)
 
     async def stock_of(self, skus: tuple[str, ...]) -> dict[str, Stock]:
         """How much there is of products, as far as that is known soon."""
@@ -93,3 +93,8 @@ class Shop:
         found = await self.recommendations.also_bought(skus, limit)
         products = await self.catalog.lookup(tuple(one.sku for one in found)) if found else ()
         return tuple(product for product in products if product.status == "active")
+
+
+def count(cart: Cart) -> int:
+    """How many things are in a cart, as its owner counts: what is being bought is there no more."""
+    return sum(line.quantity for line in cart.lines) if cart.state == "open" else 0
