@@ -7,7 +7,7 @@ import logging
 import random
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -19,10 +19,12 @@ from craton.calls.links.rpc.client import ClientConnection, Untaken
 from craton.calls.links.rpc.connection import log
 from craton.calls.links.rpc.frames import FRAME_LIMIT
 from craton.calls.links.rpc.handshake import ClientGreeting, Terms
+from craton.calls.links.rpc.health import Health
 from craton.calls.links.rpc.tls import Protection, Tls, plain
-from craton.errors import NotRun
+from craton.errors import NotRun, OutcomeUnknown
 
 CONNECT_SECONDS = 3.0
+SAME = 0.05  # seconds by which two looks at one deadline may differ
 DICE = random.Random()
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds a replica that cannot be reached is set aside: doubled each time
 
@@ -46,16 +48,19 @@ class RpcLink:
         self.tls = tls if isinstance(tls, Tls) else None
         self.random = random or DICE
         self.replicas = [Replica(self, Address.parse(address)) for address in addresses]
-        self.closed = False
+        self.alone, self.closed = len(self.replicas) == 1, False
 
     async def send(self, request: Request) -> Reply:
         """Ask one replica; another one where the first surely did not take the request."""
+        if len(self.replicas) == 1 and (connection := self.replicas[0].ready()):  # the usual case, without a choice
+            with suppress(Untaken):
+                return await connection.ask(request)
         why = "the link is closed" if self.closed else "; ".join(replica.why for replica in self.replicas)
         deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
         for replica in self.candidates():
             try:
                 connection = replica.ready() or await replica.reach(deadline)
-                return await connection.ask(request, deadline)
+                return await (connection.ask if self.alone else replica.ask)(request, deadline)
             except Untaken as error:
                 why = str(error)
         raise NotRun(f"{request.method} was not called: {why}.")
@@ -80,10 +85,20 @@ class RpcLink:
         now = asyncio.get_running_loop().time()
         left = [] if self.closed else [r for r in self.replicas if r.aside_until <= now]
         while left:
-            drawn = self.random.sample(left, 2) if len(left) > 1 else left
+            good = [r for r in left if r.health.until <= now] or left  # one that is set aside is better than nobody
+            drawn = self.random.sample(good, 2) if len(good) > 1 else good
             best = min(drawn, key=Replica.load)
             left.remove(best)
             yield best
+
+    def judge(self, replica: Replica) -> None:
+        """Set a replica aside that fails or is slow; never more than half of them, since then it is not they."""
+        now = asyncio.get_running_loop().time()
+        aside = [r for r in self.replicas if r.health.until > now]
+        why = replica.health.complaint([r.health for r in self.replicas if r is not replica])
+        if why and replica not in aside and 2 * (len(aside) + 1) <= len(self.replicas):
+            pause = replica.health.eject(now, self.random.uniform(0.5, 1))
+            log.warning("rpc: %s is set aside for %.2g s: %s", replica.address, pause, why)
 
     async def close(self) -> None:
         """Close every connection; calls in flight end with OutcomeUnknown."""
@@ -101,7 +116,26 @@ class Replica:
         self.opened: set[ClientConnection] = set()  # earlier ones, too, while they wait for their last answers
         self.connecting: asyncio.Task[ClientConnection | str] | None = None
         self.failures, self.aside_until, self.why = 0, 0.0, ""
-        self.waiting = 0
+        self.waiting, self.health = 0, Health()
+
+    async def ask(self, request: Request, deadline: float | None) -> Reply:
+        """Ask over its connection, which is open, and remember how it did."""
+        clock = asyncio.get_running_loop().time
+        assert self.connection
+        began, health, complaint = clock(), self.health, False
+        try:
+            reply = await self.connection.ask(request, deadline)
+            complaint = health.answered(reply, clock() - began)
+            return reply
+        except OutcomeUnknown:
+            complaint = health.failed()
+            raise
+        except asyncio.CancelledError:  # by a caller who looks at the same deadline
+            complaint = deadline is not None and clock() >= deadline - SAME and health.failed()
+            raise
+        finally:
+            if complaint:
+                self.link.judge(self)
 
     def load(self) -> int:
         """How many calls are in flight to it, or wait for its connection."""
