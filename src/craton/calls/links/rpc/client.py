@@ -16,7 +16,7 @@ from craton.calls.links.rpc.handshake import ClientGreeting, Refused
 from craton.calls.links.rpc.tls import plain
 from craton.errors import NotRun, OutcomeUnknown
 
-REPLY, ITEM = Kind.REPLY, Kind.ITEM  # to look them up in their class takes longer
+REQUEST, REPLY, ITEM = Kind.REQUEST, Kind.REPLY, Kind.ITEM  # to look them up in their class takes longer
 Answer = asyncio.Future[Reply] | Inflow
 Waiting = tuple[Answer, float, str]
 """What is to be told of an answer, the deadline, and the method that was asked."""
@@ -49,14 +49,18 @@ class ClientConnection(Connection):
         """Whether it may be given new requests."""
         return self.greeted and not self.leaving and not self.transport.is_closing()
 
-    async def ask(self, request: Request, deadline: float | None) -> Reply:
-        """Send the request and wait for its answer; who stops waiting cancels it on the other side."""
+    async def ask(self, request: Request, deadline: float | None = None) -> Reply:
+        """Send the request and wait for its answer; who stops waiting cancels it on the other side.
+
+        `deadline`: of a request that was made some time ago.
+        """
         answer: asyncio.Future[Reply] = self.loop.create_future()
         number = self.send(request, deadline, answer)
         try:
             return await answer
         finally:
-            self.forget(number)
+            if number in self.calls or self.leaving:
+                self.forget(number)
 
     async def stream(self, request: Request, deadline: float | None) -> Replies:
         """Send the request, and give the items of its stream as they are taken; who stops taking them cancels it."""
@@ -75,23 +79,31 @@ class ClientConnection(Connection):
 
     def send(self, request: Request, deadline: float | None, answer: Answer) -> int:
         """Send a request; the number of the call."""
-        if not self.usable():
+        if self.leaving or self.transport.is_closing():
             raise Untaken(f"{self.name} closed the connection")
         if deadline is not None:
-            left = deadline - self.loop.time()
-            if left <= 0:
-                raise Untaken("the deadline passed before it was sent")
-            request = replace(request, timeout=left)
+            request = replace(request, timeout=self.left(deadline))
+        elif request.timeout is not None:
+            deadline = self.loop.time() + request.timeout
         body = encode(request)
         if len(body) > self.limit:
             size = f"its request of {len(body):,} bytes is over the limit of {self.limit:,}"
             raise NotRun(f"{request.method} was not called: {size}: send less at once.")
         self.last += 1
-        self.calls[self.last] = answer, deadline or inf, request.method
-        self.write(Kind.REQUEST, self.last, body)
-        self.look_by(deadline or inf)
-        self.listen()
+        self.calls[self.last] = answer, inf if deadline is None else deadline, request.method
+        self.write(REQUEST, self.last, body, alone=len(self.calls) == 1)
+        if deadline is not None and deadline < self.next_look:
+            self.look_by(deadline)
+        if self.listening is None:
+            self.listen()
         return self.last
+
+    def left(self, deadline: float) -> float:
+        """Seconds until then; Untaken where there are none."""
+        left = deadline - self.loop.time()
+        if left <= 0:
+            raise Untaken("the deadline passed before it was sent")
+        return left
 
     def end_late(self, now: float) -> float:
         """Wait no more for answers that did not come in time."""

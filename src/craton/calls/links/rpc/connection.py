@@ -61,11 +61,20 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, kind: Kind, number: int = 0, body: bytes = b"") -> None:
-        """Send a frame, together with all others of this turn of the loop; nothing when the connection is gone."""
+    def write(self, kind: Kind, number: int = 0, body: bytes = b"", *, alone: bool = False) -> None:
+        """Send a frame, together with all others of this turn of the loop; at once where it is likely to be `alone`.
+
+        Nothing where the connection is gone.
+        """
+        if alone and not self.out:
+            if not self.transport.is_closing():
+                self.transport.write(HEADER.pack(len(body), number, kind) + body)
+            return
         if not self.out:
-            self.loop.call_soon(self.flush)
+            self.loop.call_soon(self.flush)  # this takes the loop another turn
         self.out += (HEADER.pack(len(body), number, kind), body)
+        if alone:
+            self.flush()
 
     def flush(self) -> None:
         """Send what was written."""

@@ -56,28 +56,24 @@ class Crew(Generic[W]):
 
     async def lead(self) -> None:
         """The life of one Task."""
-        me = asyncio.current_task()
+        me, clean = asyncio.current_task(), True
         assert me
-        while await self.take(me) and len(self.idle) < IDLE:
-            called = self.loop.create_future()
-            self.idle.append(called)
-            await called
+        while clean:
+            done = 0
+            while self.waiting and clean:
+                work = self.waiting.popleft()
+                if not done and self.waiting:
+                    self.loop.call_soon(self.call)  # in case that this one suspends
+                done, work.task = done + 1, me
+                await self.do(work)
+                clean = not me.cancelling() and copy_context() == self.context
+                if done % TURN == 0:
+                    await asyncio.sleep(0)
+            if clean := clean and len(self.idle) < IDLE:
+                called = self.loop.create_future()
+                self.idle.append(called)
+                await called
         self.call()
-
-    async def take(self, me: asyncio.Task[None]) -> bool:
-        """Do what waits; False where this Task should do no more."""
-        done = 0
-        while self.waiting:
-            work = self.waiting.popleft()
-            if not done and self.waiting:
-                self.loop.call_soon(self.call)  # in case that this one suspends
-            done, work.task = done + 1, me
-            await self.do(work)
-            if me.cancelling() or copy_context() != self.context:
-                return False
-            if done % TURN == 0:
-                await asyncio.sleep(0)
-        return True
 
     async def close(self) -> None:
         """Let go of those that wait for work."""

@@ -229,8 +229,10 @@ class ServerConnection(Connection):
             if isnan(deadline):
                 raise FrameError("its time-out is not a number")
             call = self.calls[number] = Running(self, number, request, deadline)
-            self.look_by(deadline)
-            self.listen()
+            if deadline < self.next_look:
+                self.look_by(deadline)
+            if self.listening is None:
+                self.listen()
             self.server.crew.put(call)
             if len(self.calls) >= MOST_CALLS:
                 self.throttle()
@@ -240,7 +242,7 @@ class ServerConnection(Connection):
         body = encode(reply)
         if len(body) > self.limit:
             body = encode(reply_error(Failed("the call", f"its answer {self.over(body)}")))
-        self.write(Kind.REPLY, number, body)
+        self.write(Kind.REPLY, number, body, alone=not self.calls)
 
     def over(self, body: bytes) -> str:
         """What is wrong with a body that is too large."""
@@ -249,6 +251,8 @@ class ServerConnection(Connection):
 
 class Running:
     """One call at this server, from its request to its answer."""
+
+    __slots__ = ("_window", "connection", "deadline", "number", "request", "stopped", "task")
 
     def __init__(self, connection: ServerConnection, number: int, request: Request, deadline: float) -> None:
         self.connection, self.number, self.request, self.deadline = connection, number, request, deadline
@@ -271,23 +275,21 @@ class Running:
 
     async def run(self) -> None:
         """Whatever becomes of it, even if it was stopped before it began: its caller is told."""
+        connection, method = self.connection, self.request.method
         try:
-            reply = await self.answer()
+            if self.stopped:
+                raise asyncio.CancelledError
+            reply = await connection.server.handler(self.request)
+            if not isinstance(reply, Reply):
+                reply = await self.stream(reply)
         except asyncio.CancelledError:
-            reply = reply_error(OutcomeUnknown(self.stopped or f"{self.request.method} was stopped before its end."))
+            reply = reply_error(OutcomeUnknown(self.stopped or f"{method} was stopped before its end."))
         except Exception as error:  # a handler should not raise; its caller gets an answer all the same
-            reply = reply_error(as_call_error(self.request.method, error))
-        del self.connection.calls[self.number]
-        self.connection.reply(self.number, reply)
-        if self.connection.full:
-            self.connection.throttle()
-
-    async def answer(self) -> Reply:
-        """What the handler answers."""
-        if self.stopped:
-            raise asyncio.CancelledError
-        answer = await self.connection.server.handler(self.request)
-        return answer if isinstance(answer, Reply) else await self.stream(answer)
+            reply = reply_error(as_call_error(method, error))
+        del connection.calls[self.number]
+        connection.reply(self.number, reply)
+        if connection.full:
+            connection.throttle()
 
     async def stream(self, replies: Replies) -> Reply:
         """Send the items of a stream, unless the peer has too many; how it ended."""
