@@ -66,11 +66,12 @@ class ModuleDescription(Value):
 
 
 class ServiceDescription(Value):
-    """One service of a topology."""
+    """One service of a topology. `command`: that of a program in another language."""
 
     name: str
     modules: tuple[str, ...]
     replicas: int
+    command: str = ""
 
 
 class LinkDescription(Value):
@@ -155,7 +156,7 @@ def describe_topology(topology: Topology, modules: Iterable[ModuleDescription]) 
     links = (LinkDescription(asking, asked, topology.link(asking, asked)) for asking, asked in calls)
     return TopologyDescription(
         name=topology.name, links=tuple(link for link in links if link.kind != "local"),
-        services=tuple(ServiceDescription(s.name, s.modules, s.replicas) for s in topology.services),
+        services=tuple(ServiceDescription(s.name, s.modules, s.replicas, s.command) for s in topology.services),
     )
 
 
@@ -228,5 +229,7 @@ def topology_lines(topology: TopologyDescription) -> Iterator[str]:
     for service in topology.services:
         copies = f"  x{service.replicas}" if service.replicas > 1 else ""
         yield f"  {service.name:<{width}}  {', '.join(service.modules)}{copies}"
+        if service.command:
+            yield f"  {'':<{width}}  {service.command}"
     for link in topology.links:
         yield f"    {link.asking} -> {link.asked}  {link.kind}"

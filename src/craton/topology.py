@@ -13,6 +13,7 @@ import msgspec
 
 from craton.application import Application
 from craton.checking import check_name
+from craton.contract import methods_of
 from craton.errors import DeclarationError, SettingsError
 
 
@@ -21,7 +22,7 @@ class Service:
     """One deployable unit: the modules it hosts, and in how many processes.
 
     With a `command` it is a program in any language, which answers the OpenAPI document of its modules. The command may
-    hold {python}, {port} and {data}.
+    hold {python}, {port}, {data}, and {here}, the folder of topology.toml.
     """
 
     name: str
@@ -51,6 +52,11 @@ class Topology:
     name: str
     services: tuple[Service, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def abroad(self) -> frozenset[str]:
+        """The modules that are programs in other languages."""
+        return frozenset(module for service in self.services if service.command for module in service.modules)
 
     def service(self, name: str) -> Service:
         """The service with this name."""
@@ -223,6 +229,8 @@ def check_topology(application: Application, topology: Topology) -> None:
     known = [module.name for module in application.modules]
     for service in topology.services:
         check_service(service, where, known=known)
+        if service.command:
+            check_abroad(application, service, where)
     for name in known:
         homes = [service.name for service in topology.services for module in service.modules if module == name]
         if not homes:
@@ -247,6 +255,21 @@ def check_service(service: Service, where: str, *, known: Sequence[str]) -> None
             raise DeclarationError(
                 f"{where}: service {service.name} has an unknown module {module}: the application has {listed(known)}."
             )
+
+
+def check_abroad(application: Application, service: Service, where: str) -> None:
+    """Refuse a program in another language for a module that cannot be one."""
+    for module in map(application.module, service.modules):
+        here = f"{where}: service {service.name} has a command, and module {module.name}"
+        if module.asgi:
+            raise DeclarationError(f"{here} is an ASGI application: place it in a service without one.")
+        for method in methods_of(module.contract).values():
+            if method.kind == "saga":
+                raise DeclarationError(f"{here} has the saga {method.name}: only Craton runs sagas.")
+            if not (method.route or method.on):
+                raise DeclarationError(
+                    f"{here} is asked at its routes: give its method {method.name} one (an effect cannot have any)."
+                )
 
 
 def check_link(topology: Topology, pair: str, kind: str) -> None:

@@ -22,7 +22,7 @@ class Orders(Protocol):
 
 
 class Stock(Protocol):
-    @query
+    @query(get="/stock")
     async def left(self) -> int: ...
 
 
@@ -191,6 +191,11 @@ def test_companions_stand_beside_the_topologies(load: Load, tmp_path: Path) -> N
     (
         '[a.services]\nx = ["*"]\nstock = { modules = ["stock"], command = "node x" }\n[a.links]\n"* -> stock" = "rpc"',
         "topology a: link '* -> stock': service stock has a command, and is asked by rest: remove the link.",
+    ),
+    (
+        '[a.services]\nx = { modules = ["*"], command = "node x" }',
+        "topology a: service x has a command, and module orders is asked at its routes: give its method order one (an "
+        "effect cannot have any).",
     ),
     (
         '[a]\neach = "*"\n[a.links]\n"orders -> gateway" = "rest"',

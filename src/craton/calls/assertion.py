@@ -38,11 +38,12 @@ class Assertion(Value):
 
 
 class Signer:
-    """Signs who asks, and verifies it, for services that share a secret."""
+    """Signs who asks, and verifies it, for services that share a secret: HMAC-SHA256, then JSON, which other languages
+    read as well."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = derive(secret, "assertion")
-        self._reader = msgspec.msgpack.Decoder(Assertion)
+        self._reader = msgspec.json.Decoder(Assertion)
         self._signed: dict[Caller, tuple[bytes, float]] = {}
         self._verified: dict[bytes, tuple[Caller, float]] = {}
 
@@ -56,7 +57,7 @@ class Signer:
 
     def sign(self, caller: Caller, *, now: float, lifetime: float = LIFETIME) -> bytes:
         """The caller, to be believed for `lifetime` seconds from `now` (seconds since 1970)."""
-        body = msgspec.msgpack.encode(Assertion(caller.subject, tuple(sorted(caller.roles)), now + lifetime))
+        body = msgspec.json.encode(Assertion(caller.subject, tuple(sorted(caller.roles)), now + lifetime))
         return self._mac(body) + body
 
     def verify(self, data: bytes, *, now: float) -> Caller:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from craton.calls.links.rpc.address import Address
@@ -20,6 +21,7 @@ WRONG = 2
 """The exit code of a process that was told something wrong: starting it again would not help."""
 DEATHS = 3  # before it was ever ready: then it is given up
 LINE_LIMIT = 1 << 20
+HEALTH_SECONDS = 2.0
 PR_SET_PDEATHSIG = 1
 NOWHERE = Address()
 libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -35,7 +37,8 @@ class GivenUp(CratonError):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run: its name for people, its command, its environment, and where it answers once it is ready.
+    """What to run: its name for people, its command, its environment, and where it answers once it is ready: with 200
+    to a GET of `health`, where that is a path.
 
     `drain` lets one that does not do so itself finish its requests, before it is asked to stop.
     """
@@ -45,6 +48,7 @@ class Program:
     environ: Mapping[str, str]
     answers_at: Address = NOWHERE
     drain: Callable[[], Awaitable[None]] | None = None
+    health: str = ""
 
 
 class Child:
@@ -101,7 +105,7 @@ class Child:
 
     async def watch(self) -> None:
         """Note when it answers: who got so far is started again soon when it dies."""
-        while not await answers(self.program.answers_at):  # noqa: ASYNC110  # it is another process
+        while not await answers(self.program.answers_at, self.program.health):  # noqa: ASYNC110  # it is another process
             await asyncio.sleep(0.05)
         self.ready.set()
         self.backoff.tries = 0
@@ -164,17 +168,28 @@ async def next_line(stream: asyncio.StreamReader) -> bytes:
         return await stream.readexactly(error.consumed)
 
 
-async def answers(address: Address) -> bool:
-    """Whether somebody accepts connections there."""
+async def answers(address: Address, health: str = "") -> bool:
+    """Whether somebody accepts connections there, and says that it is healthy, where it is to be asked."""
     try:
         if address.path:
-            _, writer = await asyncio.open_unix_connection(address.path)
+            reader, writer = await asyncio.open_unix_connection(address.path)
         else:
-            _, writer = await asyncio.open_connection(address.host, address.port)
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+        try:
+            return not health or await is_healthy(reader, writer, health)
+        finally:
+            writer.transport.abort()
     except OSError:
         return False
-    writer.transport.abort()
-    return True
+
+
+async def is_healthy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bool:
+    """Whether a GET is answered with 200."""
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HEALTH_SECONDS):
+            return b" 200 " in await reader.readline()
+    return False
 
 
 def ending(code: int) -> str:

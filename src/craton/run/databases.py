@@ -25,9 +25,10 @@ def engine_of(base: str | None) -> Literal["sqlite", "postgresql"]:
 
 def databases_of(topology: Topology, *, base: str | None, folder: Path) -> dict[str, str]:
     """The URL of each service's database: SettingsError where SQLite would have to serve replicas."""
-    found = {s.name: database_of(s.name, topology, base=base, folder=folder) for s in topology.services}
-    for service in topology.services:
-        check_database(service, found[service.name])
+    ours = [service.name for service in topology.services if not service.command]
+    found = {name: database_of(name, topology, base=base, folder=folder) for name in ours}
+    for name, url in found.items():
+        check_database(topology.service(name), url)
     return found
 
 

@@ -16,6 +16,7 @@ from craton.errors import SettingsError
 from craton.messages.events import Events
 from craton.messages.streams import Streams
 from craton.run.environment import Environment
+from craton.run.foreign import Deliveries
 from craton.run.grants import grants_of
 from craton.run.post import EVENTS
 from craton.settings import settings_of
@@ -86,7 +87,7 @@ def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[ob
             app, process.application, handler=process.handler, secret=process.secret, clock=process.clock,
             grants=grants_of(process.application, process.topology),
         )
-    return serve_http(app, address, settings=settings)
+    return serve_http(app, address, settings=settings, websockets=bool(process.sites))
 
 
 def connect_rest(way: Way) -> Link:
@@ -96,7 +97,8 @@ def connect_rest(way: Way) -> Link:
     except ImportError as error:
         raise SettingsError(f"links by rest need what is not installed ({error}): install craton[rest].") from error
     return RestLink(
-        way.application, way.addresses, secret=way.secret, service=way.service, needs=way.needs, foreign=way.foreign,
+        way.application, way.addresses, secret=way.secret, service=way.service, needs=way.needs,
+        foreign={EVENTS.name: Deliveries(way.application.name)} if way.foreign else None,
     )
 
 

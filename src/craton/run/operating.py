@@ -43,6 +43,7 @@ class Operator:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.modules = [module.name for module in process.application.modules if not module.asgi]
+        self.modules = [name for name in self.modules if name not in process.topology.abroad]
         self.away: dict[str, str] = {}
         self.more = 0
 

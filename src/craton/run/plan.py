@@ -12,12 +12,12 @@ from pathlib import Path
 
 from craton.application import Application
 from craton.calls.links.rpc.address import Address
-from craton.errors import DeclarationError
 from craton.run.child import Program
 from craton.run.databases import databases_of
 from craton.run.environment import READERS, Environment
 from craton.run.folder import Folder
-from craton.topology import GATEWAY, Companion, Service, Setup, Topology
+from craton.run.foreign import filled, program_of
+from craton.topology import GATEWAY, Companion, Service, Setup, Topology, topology_file
 
 HOST = "127.0.0.1"
 
@@ -65,12 +65,14 @@ class Plan:
 
     @cached_property
     def ports(self) -> dict[str, int]:
-        """Where each companion listens."""
-        return {companion.name: self.folder.port_of(companion.name) for companion in self.companions}
+        """Where each companion listens, and each process in another language."""
+        abroad = [f"{s.name}.{n}" for s in self.topology.services if s.command for n in range(1, s.replicas + 1)]
+        return {name: self.folder.port_of(name) for name in (*(one.name for one in self.companions), *abroad)}
 
     def is_one_process(self) -> bool:
         """Whether one process is all there is, which then serves the edge itself."""
-        return sum(service.replicas for service in self.topology.services) == 1
+        services = self.topology.services
+        return sum(service.replicas for service in services) == 1 and not services[0].command
 
     @cached_property
     def environ(self) -> dict[str, str]:
@@ -94,16 +96,12 @@ class Plan:
 
     def filled(self, text: str, name: str, **places: object) -> str:
         """A text of topology.toml, its {placeholders} filled."""
-        try:
-            return text.format(python=shlex.quote(sys.executable), data=self.folder.directory(name), **places)
-        except (KeyError, IndexError, ValueError) as error:
-            raise DeclarationError(
-                f"topology.toml: {name}: {text!r} has a placeholder that nothing fills ({error}); "
-                f"there are {{python}}, {{data}} and {', '.join(f'{{{place}}}' for place in places)}."
-            ) from error
+        return filled(text, name, data=self.folder.directory(name), **places)
 
     def program(self, service: Service, replica: int) -> Program:
         """One process of a service."""
+        if service.command:
+            return self.program_abroad(service, replica)
         edge = self.gateway == "craton" and (service is GATEWAY or self.is_one_process())
         asked = self.topology.asked_by(service) | ({"rest"} if self.gateway == "envoy" else set())
         environment = Environment(
@@ -122,8 +120,18 @@ class Plan:
         answers_at = Address(host=HOST, port=self.port) if edge else Address.parse(self.address(service, replica))
         return Program(name, command, self.environ | self.settings | environment.variables(), answers_at)
 
+    def program_abroad(self, service: Service, replica: int) -> Program:
+        """One process of a service in another language. It knows the secret, and by it who asks."""
+        return program_of(
+            service, replica, port=self.ports[f"{service.name}.{replica}"], topology=self.topology.name,
+            data=self.folder.directory(service.name), here=topology_file(self.package).parent,
+            secret=self.folder.secret(), environ=self.environ | self.settings,
+        )
+
     def address(self, service: Service, replica: int, kind: str = "rpc") -> str:
         """Where one process of a service answers the others by a kind of link."""
+        if service.command:
+            return f"{HOST}:{self.ports[f'{service.name}.{replica}']}"
         return f"unix:{self.sockets}/{service.name}.{replica}" + ("" if kind == "rpc" else f".{kind}")
 
     def peers(self, service: Service, kind: str = "rpc") -> dict[str, tuple[str, ...]]:
@@ -131,7 +139,8 @@ class Plan:
         return {
             other.name: tuple(self.address(other, n, kind) for n in range(1, other.replicas + 1))
             for other in self.topology.services
-            if other is not service and (kind == "rpc" or kind in self.topology.kinds(service, other))
+            if other is not service
+            and (kind in self.topology.kinds(service, other) or (kind == "rpc" and not other.command))
         }
 
     def setup_program(self) -> Program | None:

@@ -160,7 +160,7 @@ class Process:
         if self.broker is not None and len(self.topology.services) > 1:
             opened = broker_at(self.broker, self.application, service=self.name, clock=self.clock, ids=self.ids)
             broker = await stack.enter_async_context(opened)
-            transport = Apart(transport, broker, self.service.modules)
+            transport = Apart(transport, broker, {*self.service.modules, *self.topology.abroad})
         return Post(
             self.application.destinations(), transport=transport, broker=broker, owner=owner, ids=self.ids,
             retention=retention_of(self.environ),
@@ -340,6 +340,8 @@ class Process:
 
     async def saga(self, module: str, id: str, *, caller: Caller) -> SagaStatus | None:
         """How far a saga of a module is; None where there is none. NotAllowed where it is another caller's."""
+        if module in self.topology.abroad:
+            return None
         name, arguments = f"{module}.{STATUS.name}", STATUS.arguments(id=id)
         hosted = self.endpoints.get(name)
         ask = hosted.ask if hosted else self.remote(name, STATUS).ask

@@ -72,6 +72,8 @@ async def serve(
     """Open everything, in one order, and close it in reverse."""
     application, topology = load_application(package, environment.topology)
     service = topology.service(environment.service)
+    if service.command:
+        raise SettingsError(f"service {service.name} is a program in another language: run its command yourself.")
     links = Links(application, topology, environment)
     await migrated(application, service, environment.database)
     async with AsyncExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
@@ -23,12 +24,15 @@ from craton.calls.links.wire import WireLink
 from craton.data.migrations import migrate
 from craton.errors import DeclarationError
 from craton.module import Module
+from craton.run.folder import free_port
+from craton.run.foreign import HOST, program_of
 from craton.run.grants import OPERATOR
 from craton.run.linking import KINDS, Way
 from craton.run.operating import Operator
 from craton.run.process import Process
 from craton.sources import Clock, Ids
-from craton.topology import Topology, load_topologies, topology_file
+from craton.testing.abroad import Abroad
+from craton.topology import Service, Topology, load_topologies, topology_file
 
 T = TypeVar("T")
 SECRET = b"a secret that only tests know"
@@ -45,7 +49,8 @@ class Running:
         self.topology = replace(topology, links={"* -> *": link}) if link in KINDS else topology
         self.databases, self.options = databases, options
         self.processes: dict[str, Process] = {}
-        self.sockets, self.doors = Path(), dict[str, AbstractAsyncContextManager[object]]()
+        self.sockets, self.ports = Path(), dict[str, int]()
+        self.doors: dict[str, AbstractAsyncContextManager[object]] = {}
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module: the implementation itself in a monolith with plain calls, else what sends the calls there."""
@@ -88,8 +93,12 @@ class Running:
             for projected in streams.projections:
                 await projected.catch_up()
 
-    async def open(self, name: str) -> Process:
-        """Start one service."""
+    async def open(self, name: str) -> None:
+        """Start one service; one in another language as a process of its own."""
+        service = self.topology.service(name)
+        if service.command:
+            self.doors[name] = await self.program(service).__aenter__()
+            return
         process = Process(
             self.application, self.topology, name, database=self.databases.get(name), secret=SECRET,
             links=self.links, local=self.link == "local", **self.options,
@@ -98,25 +107,38 @@ class Running:
         if self.link in KINDS and process.service.modules:
             self.doors[name] = KINDS[self.link].serve(process, self.address(name))
             await self.doors[name].__aenter__()
-        return process
 
     async def close(self, name: str) -> None:
         """Stop one service; calls to it are not run until it is opened again."""
         if name in self.doors:
             await self.doors.pop(name).__aexit__(None, None, None)
-        await self.processes.pop(name).__aexit__(None, None, None)
+        if name in self.processes:
+            await self.processes.pop(name).__aexit__(None, None, None)
+
+    def program(self, service: Service) -> Abroad:
+        """A program in another language, as `craton run` would start it."""
+        data = self.sockets / service.name
+        data.mkdir(exist_ok=True)
+        self.ports[service.name] = port = self.ports.get(service.name) or free_port()
+        return Abroad(program_of(
+            service, 1, port=port, data=data, here=topology_file(package_of(self.application)).parent,
+            topology=self.topology.name, secret=SECRET, environ={**os.environ, **self.options["environ"]},
+        ))
 
     def address(self, service: str) -> str:
         """Where a service answers, where links go over sockets."""
+        if service in self.ports:
+            return f"{HOST}:{self.ports[service]}"
         return f"unix:{self.sockets}/{service}.sock"
 
     def links(self, service: str, kind: str) -> Link:
         """The link to a service: through the codec, or over a socket where each call is to go by one kind of link."""
-        if self.link not in KINDS:  # what the topology says is of processes
+        abroad = bool(self.topology.service(service).command)
+        if self.link not in KINDS and not abroad:  # what the topology says is of processes
             return WireLink(lambda: self.handler(service), repeat=self.link == "wire")
-        return KINDS[self.link].connect(Way(
+        return KINDS[kind if abroad else self.link].connect(Way(
             application=self.application, addresses=(self.address(service),), secret=SECRET, service=OPERATOR,
-            needs=frozenset(module.name for module in self.application.modules),
+            needs=frozenset(module.name for module in self.application.modules), foreign=abroad,
         ))
 
     def handler(self, service: str) -> Any:
@@ -155,8 +177,9 @@ async def start(
     found = topology if isinstance(topology, Topology) else topology_named(application, topology)
     with ExitStack() as stack:
         folder = stack.enter_context(directory(data))
-        databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in found.services}
-        for service in found.services:
+        ours = [service for service in found.services if not service.command]
+        databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in ours}
+        for service in ours:
             if kept := application.kept(service.modules):
                 await migrate(databases[service.name], kept)
         options = dict(environ=environ or {}, clock=clock, ids=ids, broker=broker)
@@ -167,7 +190,7 @@ async def start(
                 await running.open(name)
             yield running
         finally:
-            for name in reversed(list(running.processes)):
+            for name in reversed([*running.doors.keys() - running.processes.keys(), *running.processes]):
                 await running.close(name)
 
 

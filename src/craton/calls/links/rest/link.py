@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from io import BytesIO
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -38,16 +38,30 @@ T = TypeVar("T")
 log = logging.getLogger("craton.rest")
 
 
+class Translation(Protocol):
+    """How a program in another language is asked what is in no contract."""
+
+    def asked(self, request: Request) -> Asked:
+        """The request over HTTP."""
+        ...
+
+    def result(self, data: bytes) -> bytes:
+        """Its answer, in the one encoding; raises MALFORMED errors where it is none."""
+        ...
+
+
 class RestLink:
     """A way to one service: `unix:/path`, `host:port`, or what its URLs begin with, for each replica.
 
     `service` is who asks, and `needs` the modules it may ask. A service of Craton is asked at the routes of its
-    contracts, and beside them for what they cannot say; a `foreign` one, in another language, at the routes alone.
+    contracts, and beside them for what they cannot say. One in another language is asked at the routes alone: `foreign`
+    says how it is asked what every module is asked besides, by the name of that.
     """
 
     def __init__(
         self, application: Application, addresses: Sequence[str], *, secret: bytes, service: str = "",
-        needs: frozenset[str] = frozenset(), foreign: bool = False, clock: Clock | None = None,
+        needs: frozenset[str] = frozenset(), foreign: Mapping[str, Translation] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.application, self.foreign, self.clock = application.name, foreign, clock or SystemClock()
         self.service, self.needs, self.prover = service, tuple(sorted(needs)), Prover(secret)
@@ -93,22 +107,30 @@ class RestLink:
     def asked(self, request: Request) -> Asked:
         """The request over HTTP: at the method's route, where it can be said there."""
         place, own = self.places.get(request.method), Asked("POST", f"{OWN}{request.method}", request.body, PACKED)
-        beside = request.undoes or (place and place.method.streams)
-        if place is None or (beside and not self.foreign):
+        if self.foreign is not None:
+            return self.asked_abroad(request, self.foreign)
+        if place is None or request.undoes or place.method.streams:
             return self.checked(request, own)
+        return self.checked(request, place.asked(codec.decode(place.method.arguments, request.body)) or own)
+
+    def asked_abroad(self, request: Request, foreign: Mapping[str, Translation]) -> Asked:
+        """The request to a program in another language."""
+        place, translation = self.places.get(request.method), foreign.get(request.method.partition(".")[2])
+        if translation is not None:
+            return self.checked(request, translation.asked(request))
+        if place is None:
+            raise NotRun(f"{request.method} was not called: it is at no route, and only services of Craton answer it.")
         found = place.asked(codec.decode(place.method.arguments, request.body))
-        if found is None and self.foreign:
+        if found is None:
             why = f"{place.route.path} cannot say one of its arguments: it is empty, or holds a /."
             raise InvalidArguments(f"{request.method}: {why}")
-        return self.checked(request, found or own)
+        return self.checked(request, found)
 
     def checked(self, request: Request, asked: Asked) -> Asked:
-        """A request that is small enough, and that the other side can know."""
+        """A request that is small enough."""
         if len(asked.body) > LIMIT:
             size = f"its request of {len(asked.body):,} bytes is over the limit of {LIMIT:,}"
             raise NotRun(f"{request.method} was not called: {size}: send less at once.")
-        if self.foreign and asked.media == PACKED:
-            raise NotRun(f"{request.method} was not called: it is at no route, and only services of Craton answer it.")
         return asked
 
     def reply(self, request: Request, status: int, media: str, data: bytes) -> Reply:
@@ -116,7 +138,7 @@ class RestLink:
         if media == PACKED:
             return codec.decode(Reply, data)  # type: ignore[no-any-return]
         method = self.methods.get(request.method)
-        if method is None or status == 202 or not 200 <= status < 300:
+        if status == 202 or not 200 <= status < 300:
             return reply_of(self.application, request.method, method.raises if method else (), status, data)
         return Reply("ok") if request.undoes else self.result(request, media, data)
 
@@ -125,7 +147,9 @@ class RestLink:
         if media == PACKED:
             return codec.decode(Reply, data)  # type: ignore[no-any-return]
         try:
-            return Reply("ok", codec.encode(codec.from_json(self.methods[request.method].result, data or b"null")))
+            if request.method in self.methods:
+                return Reply("ok", codec.encode(codec.from_json(self.methods[request.method].result, data or b"null")))
+            return Reply("ok", (self.foreign or {})[request.method.partition(".")[2]].result(data))
         except codec.MALFORMED as error:
             raise Failed(request.method, f"its answer does not fit the contract: {error}") from error
 
