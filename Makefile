@@ -30,13 +30,17 @@ $(BIN)/uv: requirements-uv.txt
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
-system:  ## what tests need of the machine: the programs of PostgreSQL and RabbitMQ
+system:  ## what tests need of the machine: the programs of PostgreSQL and RabbitMQ, and Node.js
 	@scripts/system
+
+tests/node/node_modules/ready: tests/node/package-lock.json | system
+	@npm ci --prefix tests/node --prefer-offline --loglevel=error
+	@touch $@
 
 run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
 	@$(BIN)/craton run apps.store
 
-test: develop system  ## all tests but the nightly ones
+test: develop system tests/node/node_modules/ready  ## all tests but the nightly ones
 	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile
 
 lint: develop  ## style and types
@@ -65,5 +69,5 @@ lock: $(BIN)/uv  ## the newest versions of everything, written down with their h
 	@echo uv | $(LOCK) - -o requirements-uv.txt
 
 clean:  ## remove what the other commands made, the store's data included
-	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist tests/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

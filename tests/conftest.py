@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.postgresql import postgresql
 from tests.rabbitmq import rabbitmq
 
 __all__ = ["postgresql", "rabbitmq"]
+
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC

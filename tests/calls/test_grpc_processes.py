@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from craton import CallError, NotRun, OutcomeUnknown
 from craton.contract import methods_of
+from craton.edge.authentication import Tokens
+from craton.export.proto import write
+from craton.run.linking import schema_of
 from craton.testing.processes import Processes, start_processes
 from craton.testing.start import calling, user
+from tests.calls.gallery.application import gallery
 from tests.calls.gallery.contract import Paintings, Taken, Visitors
 
+NODE = Path(__file__).parents[1] / "node"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -73,3 +82,25 @@ async def test_a_service_that_dies_leaves_its_callers_in_doubt_and_is_asked_agai
             return False
 
     await eventually(back)
+
+
+async def test_a_client_in_javascript_needs_nothing_but_the_proto_file(processes: Processes, tmp_path: Path) -> None:
+    list(write(schema_of(gallery), ["paintings"], tmp_path))
+    token = Tokens(processes.plan.folder.secret(), "gallery").issue(user("ann"), lifetime=timedelta(minutes=5))
+    node = await asyncio.create_subprocess_exec(
+        "node", NODE / "gallery.mjs", f"127.0.0.1:{processes.plan.grpc}", tmp_path, token, stdout=PIPE,
+    )
+    printed, _ = await node.communicate()
+    told = json.loads(printed)
+    assert [price["amount"] for price in told["page"]["answer"]["items"]] == ["0", "1"]
+    assert len(told["everything"]["answer"]["items"]) == 3
+    echo = told["echo"]["answer"]
+    assert (echo["price"]["amount"], echo["price"]["currency"]) == ("12.50", "CURRENCY_EUR")
+    assert (echo["hung"]["seconds"], echo["mount"]["glass"]["thickness"]) == (1795000000, 2.5)
+    assert (echo["style"], echo["kept_in"], echo["tags"]) == ("STYLE_INK", "KEPT_IN_CELLAR_2", ["old"])
+    assert told["me"]["answer"]["result"].startswith("user:ann ['user']")
+    assert (told["nobody"]["code"], told["keyless"]["code"]) == ("UNAUTHENTICATED", "INVALID_ARGUMENT")
+    assert told["bought"] == told["again"] and "answer" in told["bought"]
+    assert told["taken"] == {"code": "FAILED_PRECONDITION", "details": "Taken: painting sold, buyer Ann"}
+    assert told["late"]["code"] == "DEADLINE_EXCEEDED"
+    assert told["stream"] == ["0", "1", "2"]
