@@ -12,6 +12,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.typing import Subprotocol
 
 from craton.edge.forward import Forward
 from craton.edge.server import serve_http
@@ -184,3 +188,35 @@ async def test_connections_are_used_again_and_closed_ones_are_not(tmp_path: Path
                     assert (await http.post("/echo", content=b"a")).status_code == 203
                 assert len(forward.places[0].idle) == 1
             await until(lambda: not forward.places[0].idle[0].is_open())
+
+
+async def test_websockets_pass_both_ways_with_what_was_agreed_and_how_they_ended(tmp_path: Path) -> None:
+    async def talks(scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
+        await socket.accept(subprotocol=scope["subprotocols"][0])
+        await socket.send_text(f"{scope['path']} {scope['query_string'].decode()} {socket.headers['x-forwarded-for']}")
+        await socket.send_bytes(await socket.receive_bytes())
+        heard.append((await socket.receive())["type"]) if scope["path"] == "/b" else await socket.close(4001, "enough")
+
+    heard: list[str] = []
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serve_http(talks, f"unix:{tmp_path}/s", websockets=True))
+        forward = await stack.enter_async_context(Forward([f"unix:{tmp_path}/s"]))
+        port = await stack.enter_async_context(serve_http(forward, "127.0.0.1:0", websockets=True))
+        for path in ("a", "b"):
+            async with connect(f"ws://127.0.0.1:{port}/{path}?q=1", subprotocols=[Subprotocol("chat")]) as socket:
+                assert (socket.subprotocol, await socket.recv()) == ("chat", f"/{path} q=1 127.0.0.1")
+                await socket.send(b"\x00" * 100_000)
+                assert await socket.recv() == b"\x00" * 100_000
+                if path == "a":
+                    with pytest.raises(ConnectionClosedError):
+                        await socket.recv()
+                    assert (socket.close_code, socket.close_reason) == (4001, "enough")
+        await until(lambda: heard == ["websocket.disconnect"])
+
+
+async def test_a_websocket_to_nobody_is_refused(tmp_path: Path) -> None:
+    async with Forward([f"unix:{tmp_path}/s"]) as forward:
+        async with serve_http(forward, "127.0.0.1:0", websockets=True) as port:
+            with pytest.raises(InvalidStatus):
+                await connect(f"ws://127.0.0.1:{port}/")

@@ -7,9 +7,12 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from craton.application import Application
 from craton.calls.context import Caller
+from craton.edge.server import serve_http
 from craton.errors import SettingsError
 from craton.module import Module
 from craton.testing.start import Running, start
@@ -120,9 +123,28 @@ async def test_a_site_runs_in_a_service_of_its_own_behind_the_gateway() -> None:
             assert (await http.get("/tally/a")).json()["count"] == 0
             assert (await http.get("/polls/a")).json()["count"] == 0
             assert (await http.get("/lines")).text == "0 False\n0 False\n"
+            await echoes(running.url.replace("http:", "ws:"), token(running))  # type: ignore[attr-defined]
             running.kill("site")  # type: ignore[attr-defined]
             away = await http.get("/")
             assert (away.status_code, away.headers["retry-after"]) == (503, "1")
             assert (await http.get("/polls/a")).status_code == 200
             while (await http.get("/")).status_code != 200:  # noqa: ASYNC110  # it is another process
                 await asyncio.sleep(0.1)
+
+
+async def echoes(url: str, token: str) -> None:
+    async with connect(f"{url}/echo", additional_headers={"Authorization": f"Bearer {token}"}) as socket:
+        for said in ("one", "two"):
+            await socket.send(said)
+            assert await socket.recv() == f"{said} user:ann 0"
+        await socket.send("end")
+        with pytest.raises(ConnectionClosedOK):
+            await socket.recv()
+
+
+async def test_a_site_may_talk_over_websockets() -> None:
+    async with start(sites.application()) as running:
+        async with serve_http(running.edge, "127.0.0.1:0", websockets=True) as port:
+            await echoes(f"ws://127.0.0.1:{port}", token(running))
+            with pytest.raises(InvalidStatus):
+                await connect(f"ws://127.0.0.1:{port}/nowhere")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
+from urllib.parse import quote
 
 import httptools
 from starlette.types import Message, Receive, Scope, Send
@@ -98,7 +99,7 @@ class Exchange:
         self.headers: list[tuple[bytes, bytes]] = []
         self.messages: list[Message] = []
         self.sent = self.begun = self.done = self.sized = self.kept = False
-        """Whether the request is sent, and the response has begun, is complete, tells its length, keeps the connection."""
+        """Whether the request is sent, the response has begun, is complete, has a length, keeps the connection."""
 
     async def run(self) -> bool:
         """Pass on both bodies as they come, and say whether the connection can be used again. Lost; Gone."""
@@ -203,8 +204,10 @@ class Forward:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, and its response back."""
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1000})
+        if scope["type"] == "websocket":
+            from craton.edge.talk import talk
+
+            await talk(min(self.places, key=lambda place: place.busy).address, scope, receive, send)
             return
         while True:
             try:
@@ -248,12 +251,16 @@ class Forward:
 
 def head_of(scope: Scope, *, chunked: bool) -> bytes:
     """A request's first line and headers, as they go to the service."""
-    path = scope.get("raw_path") or scope["path"].encode()
-    query = b"?" + scope["query_string"] if scope["query_string"] else b""
-    lines = [b"%b %b%b HTTP/1.1" % (scope["method"].encode(), path, query)]
+    lines = [b"%b %b HTTP/1.1" % (scope["method"].encode(), target_of(scope))]
     headers = passed_on([pair for pair in scope["headers"] if pair[0] not in FORWARDED])
     lines += [b"%b: %b" % pair for pair in (*headers, *forwarded(scope))]
     return b"\r\n".join([*lines, *([b"transfer-encoding: chunked"] if chunked else []), b"", b""])
+
+
+def target_of(scope: Scope) -> bytes:
+    """What a request is for: path and query, as they came."""
+    path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return path + b"?" + scope["query_string"] if scope["query_string"] else path
 
 
 def forwarded(scope: Scope) -> Headers:

@@ -66,8 +66,10 @@ class Protocol(HttpToolsProtocol):
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # the answer goes on as if nobody had asked for another protocol
-            pass
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():  # else the answer goes on as if nobody had asked for another protocol
+                self._unset_keepalive_if_required()
+                self.handle_websocket_upgrade()
         except httptools.HttpParserError as error:
             large = isinstance(error.__context__, TooMuch)
             self.refuse(Problem("head-too-large") if large else Problem("malformed", "This is no HTTP/1.1 request."))
@@ -119,6 +121,8 @@ class Protocol(HttpToolsProtocol):
             "method": self.parser.get_method().decode("latin-1"), "path": unquote(path) if "%" in path else path,
             "raw_path": raw, "query_string": query, "headers": self.headers, "state": {},
         })
+        if self.parser.should_upgrade() and self._should_upgrade():
+            return
         before, keep = self.cycle, version != "1.0" and self.parser.should_keep_alive()
         self.cycle = Cycle(self, keep_alive=keep)
         if before is None or before.response_complete:

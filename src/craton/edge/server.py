@@ -43,14 +43,15 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve_http(
-    app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS, settings: EdgeSettings | None = None
+    app: ASGIApp, address: str, *, drain: float = DRAIN_SECONDS, settings: EdgeSettings | None = None,
+    websockets: bool = False,
 ) -> AsyncIterator[int]:
     """Serve at "host:port" and give the port, which the system chooses for 0; or at "unix:/path", and give 0.
 
     Leaving it takes no new connections, and waits up to `drain` seconds for the requests in progress.
     """
     with listen(address) as listening:
-        config = config_of(app, drain=drain, settings=settings or EdgeSettings())
+        config = config_of(app, drain=drain, settings=settings or EdgeSettings(), websockets=websockets)
         server = Server(config)
         running = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {address}")
         try:
@@ -63,10 +64,11 @@ async def serve_http(
             await running
 
 
-def config_of(app: ASGIApp, *, drain: float, settings: EdgeSettings) -> uvicorn.Config:
+def config_of(app: ASGIApp, *, drain: float, settings: EdgeSettings, websockets: bool) -> uvicorn.Config:
     """A server that adds nothing of its own: no log format, no banner, no lifespan."""
     config = uvicorn.Config(
-        app, http=limited(settings), lifespan="off", ws="none", log_config=None, access_log=False, server_header=False,
+        app, http=limited(settings), lifespan="off", log_config=None, access_log=False, server_header=False,
+        ws="websockets-sansio" if websockets else "none",  # who has no use for them does not load them
         proxy_headers=False, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=max(1, round(drain)),
         ssl_certfile=settings.certificate or None, ssl_keyfile=settings.key or None,
     )

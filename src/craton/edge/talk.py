@@ -1,0 +1,83 @@
+"""Forwarding WebSockets: what either side says is passed on to the other, until one of them closes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
+
+from craton.edge.forward import Headers, forwarded, passed_on, target_of
+
+AWAY = 1013
+"""The code for a service that cannot be reached now: try again later (RFC 6455, section 7.4; registered by IANA)."""
+
+
+async def talk(address: str, scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass on one WebSocket to the service at an address."""
+    await receive()  # that the client wants to begin
+    try:
+        async with connection(address, scope) as there:
+            await send({"type": "websocket.accept", "subprotocol": there.subprotocol})
+            await both(asyncio.create_task(hear(there, receive)), asyncio.create_task(say(there, send)))
+    except (OSError, InvalidHandshake):
+        await send({"type": "websocket.close", "code": AWAY})
+
+
+def connection(address: str, scope: Scope) -> connect:
+    """The way to the service."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost").decode("latin-1")
+    uri = f"ws://{host}{target_of(scope).decode('latin-1')}"
+    options: dict[str, Any] = dict(
+        additional_headers=text_of((*meant(scope["headers"]), *forwarded(scope))), compression=None, max_size=None,
+        subprotocols=[Subprotocol(name) for name in scope["subprotocols"]] or None, user_agent_header=None, proxy=None,
+    )
+    if address.startswith("unix:"):
+        return unix_connect(address.removeprefix("unix:"), uri, **options)
+    place, _, port = address.rpartition(":")
+    return connect(uri, host=place.strip("[]"), port=int(port), **options)
+
+
+def meant(headers: Headers) -> Headers:
+    """The headers that are not this connection's own."""
+    own = (b"host", b"sec-websocket-", b"x-forwarded-")
+    return [pair for pair in passed_on(headers) if not pair[0].startswith(own)]
+
+
+def text_of(headers: Headers) -> list[tuple[str, str]]:
+    """Headers as text."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+async def both(*tasks: asyncio.Task[None]) -> None:
+    """Until either direction has come to its end."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def hear(there: ClientConnection, receive: Receive) -> None:
+    """Pass on what the client says."""
+    while (message := await receive())["type"] == "websocket.receive":
+        text = message.get("text")
+        with suppress(ConnectionClosed):  # the other direction tells the client
+            await there.send(message["bytes"] if text is None else text)
+    code = message.get("code", 1000)
+    await there.close(code if code >= 3000 else 1000, message.get("reason") or "")
+
+
+async def say(there: ClientConnection, send: Send) -> None:
+    """Pass on what the service says, and how it ends."""
+    with suppress(ConnectionClosed):
+        async for data in there:
+            await send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
+    await send({"type": "websocket.close", "code": there.close_code or 1011, "reason": there.close_reason or ""})
