@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import ssl
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
+from craton.application import find_application, implementations, needs_of
+from craton.calls.assertion import Signer, derive
+from craton.calls.context import Caller
 from craton.calls.link import Reply, Request
 from craton.calls.links.rpc import RpcLink, RpcServer
-from craton.calls.links.rpc.frames import Kind, frame
+from craton.calls.links.rpc.frames import Frame, FrameReader, Hello, Kind, encode, frame, read
+from craton.calls.links.rpc.handshake import ClientGreeting, ServerGreeting, Terms
 from craton.calls.links.rpc.tls import Files, Tls, tls_of
+from craton.contract import query
 from craton.errors import NotRun, SettingsError
 from craton.run.certs import certs
+from craton.run.grants import grants_of, needs_in_source
+from craton.run.loading import load_application
 from tests.until import until
 
 SECRET = b"known to both sides of each test"
@@ -236,3 +244,211 @@ def test_wrong_settings_are_told_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "shop.crt").write_text("nothing")
     with pytest.raises(SettingsError, match="cannot be used"):
         tls_of(str(tmp_path), "shop")
+
+
+# ------------------------------------------------------------------ contracts, names, and what a peer may ask
+
+
+class Shop(Protocol):
+    @query
+    async def echo(self, text: str) -> str: ...
+    @query
+    async def price(self, sku: str) -> int: ...
+
+
+class Newer(Protocol):
+    """What may have become of it without breaking callers."""
+
+    @query
+    async def echo(self, text: str, loud: bool = False) -> str: ...
+    @query
+    async def price(self, sku: str) -> int: ...
+    @query
+    async def sold(self) -> int: ...
+
+
+class Broken(Protocol):
+    """What may not."""
+
+    @query
+    async def echo(self, text: int) -> str: ...
+
+
+async def test_a_contract_to_which_something_was_added_still_serves_those_who_do_not_know_it() -> None:
+    async with shop(None, contracts={"shop": Newer}) as server:
+        assert await asked(web(server, None, contracts={"shop": Shop})) == "hello"
+        assert await asked(web(server, None, contracts={"shop": Newer})) == "hello"
+
+
+async def test_contracts_that_would_break_calls_refuse_the_link_with_each_difference(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with shop(None, contracts={"shop": Broken}) as server:
+        said = await asked(web(server, None, contracts={"shop": Shop}))
+        why = (
+            "its contracts do not fit those of shop: shop.echo: argument text is int, and the caller sends str; "
+            "shop.price does not exist: deploy both anew"
+        )
+        assert said.startswith("shop.echo was not called: ") and f"it refused this service: {why}" in said
+        assert f"rpc: web refused: {why}" in caplog.messages
+        assert await asked(web(server, None, contracts={"vault": Shop})) == "hello"  # of modules that are not here
+
+
+async def test_many_differences_are_counted_rather_than_told() -> None:
+    space: dict[str, Any] = {"query": query}
+    methods = "\n".join(f"    @query\n    async def m{n}(self) -> int: ..." for n in range(30))
+    exec(f"from typing import Protocol\nclass Large(Protocol):\n{methods}", space)
+    async with shop(None, contracts={"shop": Shop}) as server:
+        assert "; and 22 more: deploy both anew" in await asked(web(server, None, contracts={"shop": space["Large"]}))
+
+
+async def test_the_description_of_a_contract_crosses_only_where_it_differs() -> None:
+    terms = Terms(secret=derive(SECRET, "rpc"), service="web", contracts={"shop": Shop, "vault": Shop})
+    for there, crossing in (Shop, []), (Newer, ["shop"]):
+        challenge = ServerGreeting(Terms(secret=terms.secret, service="shop", contracts={"shop": there})).challenge
+        greeting = ClientGreeting(terms, needs=NEEDS, peer="shop")
+        said = greeting.hear(Frame(Kind.CHALLENGE, 0, encode(challenge)))
+        assert said and list(read(said, Hello).contracts) == crossing
+
+
+def granting(service: str) -> frozenset[str] | None:
+    """What a topology of three services gives each of them."""
+    return {"web": frozenset({"shop.echo", "vault"}), "mail": frozenset[str]()}.get(service)
+
+
+async def test_a_peer_gets_no_more_than_the_topology_gives_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with shop(None, grants=granting) as server:
+        for service, allowed in ("web", {"shop.echo"}), ("mail", set[str]()):
+            link = web(server, None, service=service, needs=frozenset({"shop", "cellar"}))
+            for method in "shop.echo", "shop.price", "vault.open", "cellar.open":
+                answer = await link.send(Request(method, b"", timeout=5))
+                assert answer.status == ("ok" if method in allowed else "not-run"), (service, method)
+            await link.close()
+        said = await asked(web(server, None, service="evil"))
+        assert "it refused this service: the topology has no service evil" in said
+
+
+def test_what_the_source_says_of_needs_is_what_the_implementations_ask_for() -> None:
+    application = find_application("apps.store")
+    found = implementations(application, [module.name for module in application.modules])
+    contracts = {module.contract: module.name for module in application.modules}
+    for module in application.modules:
+        needs = {contracts[need] for need in needs_of(found[module.name]).values() if need in contracts}
+        assert needs_in_source(application, module) == frozenset(needs), module.name
+
+
+def test_the_gateway_may_ask_what_has_a_route_and_nothing_else() -> None:
+    application, topology = load_application("apps.store", "microservices")
+    granted = grants_of(application, topology)
+    gateway = granted("gateway")
+    assert gateway and "orders.checkout" in gateway and not {"payments.capture", "payments"} & gateway
+    assert granted("evil") is None
+
+
+async def test_a_server_that_is_another_service_is_not_asked() -> None:
+    async with shop(None) as server:
+        assert "it is shop and not vault: correct CRATON_PEERS" in await asked(web(server, None, peer="vault"))
+
+
+# ------------------------------------------------------------------ what was overheard
+
+
+@dataclass
+class Tap:
+    """A wire to a server, what was said on it by either side, and how somebody in the middle changes it."""
+
+    server: RpcServer
+    change: Callable[[bytes], bytes] = bytes
+    sent: bytearray = field(default_factory=bytearray)
+    answered: bytearray = field(default_factory=bytearray)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        """Listen."""
+        listener = await asyncio.start_server(self.pass_on, "127.0.0.1", 0)
+        yield f"tcp:127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        listener.close()
+        await self.ended.wait()
+
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what both say."""
+        there, to = await asyncio.open_connection(self.server.where.host, self.server.where.port)
+        await asyncio.gather(self.copy(reader, to, self.sent), self.copy(there, writer, self.answered))
+        self.ended.set()
+
+    async def copy(self, source: asyncio.StreamReader, to: asyncio.StreamWriter, kept: bytearray) -> None:
+        """Pass on what one side says."""
+        with suppress(ConnectionError):
+            while data := await source.read(65_536):
+                kept += data
+                to.write(self.change(data))
+        to.close()
+
+
+async def overheard() -> tuple[Tap, list[Request]]:
+    """A call, as somebody in the middle recorded it, and what its server ran."""
+    ran = list[Request]()
+    async with counting(ran) as server, (tap := Tap(server)).open() as address:
+        link = RpcLink([address], secret=SECRET, service="web", needs=NEEDS, peer="shop")
+        caller = Signer(SECRET).sign(Caller("user:ann"), now=NOW.timestamp())
+        assert (await link.send(Request("shop.pay", b"", caller=caller, timeout=5))).status == "ok"
+        await link.close()
+    assert len(ran) == 1
+    return tap, ran
+
+
+@asynccontextmanager
+async def counting(ran: list[Request]) -> AsyncIterator[RpcServer]:
+    """A server that remembers what it ran."""
+
+    async def run(request: Request) -> Reply:
+        ran.append(request)
+        return Reply("ok")
+
+    async with RpcServer(run, "tcp:127.0.0.1:0", secret=SECRET, service="shop") as server:
+        yield server
+
+
+async def test_a_hello_and_a_request_that_were_overheard_are_worth_nothing_on_another_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tap, _ = await overheard()
+    hello, request = list(FrameReader().feed(bytes(tap.sent)))[:2]
+    assert (hello.kind, request.kind) == (Kind.HELLO, Kind.REQUEST)
+    ran = list[Request]()
+    async with counting(ran) as server:
+        for replayed in bytes(tap.sent), frame(*request), frame(*hello) * 2 + frame(*request):
+            reader, writer = await asyncio.open_connection(server.where.host, server.where.port)
+            writer.write(replayed)
+            with suppress(ConnectionError):
+                async with asyncio.timeout(5):
+                    await reader.read()  # until the server closes it
+            writer.close()
+    assert not ran
+    assert "rpc: web refused: its CRATON_SECRET is another one" in caplog.messages
+
+
+async def test_a_welcome_that_was_overheard_makes_nobody_a_server() -> None:
+    tap, _ = await overheard()
+
+    async def replay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(tap.answered))
+        await reader.read()
+        writer.close()
+
+    impostor = await asyncio.start_server(replay, "127.0.0.1", 0)
+    port = impostor.sockets[0].getsockname()[1]
+    link = RpcLink([f"tcp:127.0.0.1:{port}"], secret=SECRET, service="web", needs=NEEDS, peer="shop")
+    assert "could not show that it has this CRATON_SECRET" in await asked(link)
+    impostor.close()
+
+
+@pytest.mark.parametrize("mine", [b"cafe", b"root"])
+async def test_nobody_in_the_middle_changes_who_greets_or_what_it_needs(mine: bytes) -> None:
+    ran = list[Request]()
+    async with counting(ran) as server:
+        async with (tap := Tap(server, lambda data: data.replace(b"barn", mine))).open() as address:
+            link = RpcLink([address], secret=SECRET, service="barn", needs=frozenset({"barn"}))
+            assert "its CRATON_SECRET is another one" in await asked(link)
+    assert tap.sent and not ran
