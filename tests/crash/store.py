@@ -125,7 +125,7 @@ class Ran:
 def make_store(root: Path) -> Stage:
     """The store, with a little in it."""
     with blocking():
-        return Stage(root, store, STRUCTURES, fill=fill, environ={"CRATON_USERS_SCRYPT_COST": "1"})
+        return Stage(root, store, STRUCTURES, fill=fill, environ={"CRATON_USERS_ARGON2_MEMORY": "64"})
 
 
 async def fill(world: World) -> None:
@@ -139,7 +139,7 @@ async def fill(world: World) -> None:
 def run(stage: Stage, provider: str, structure: str, case: Case, plan: Plan | None = None) -> Ran:
     """One checkout, in a world where things go wrong by plan. `provider` is the URL of the payment provider."""
     number = next(NUMBERS)
-    stage.environ = {"CRATON_USERS_SCRYPT_COST": "1", "CRATON_PAYMENTS_API_BASE": provider}
+    stage.environ = {"CRATON_USERS_ARGON2_MEMORY": "64", "CRATON_PAYMENTS_API_BASE": provider}
     with stage.world(structure, plan) as world, blocking():
         answer, order = simulate(world, lambda: check_out(world, case, provider=provider, key=f"buy {number}"))
         tables = rows(world.folder)

@@ -258,7 +258,7 @@ class Shop:
 def environ_of(provider: str, mail: Path) -> dict[str, str]:
     """The store's settings in tests. `mail` is the folder that e-mails go to."""
     return {
-        "CRATON_PAYMENTS_API_BASE": provider, "CRATON_PAYMENTS_TIMEOUT": "0.5", "CRATON_USERS_SCRYPT_COST": "1",
+        "CRATON_PAYMENTS_API_BASE": provider, "CRATON_PAYMENTS_TIMEOUT": "0.5", "CRATON_USERS_ARGON2_MEMORY": "64",
         "CRATON_USERS_ADMIN_PASSWORD": "correct horse battery", "CRATON_ORDERS_HOLD": str(HOLD),
         "CRATON_CARTS_LIFETIME": str(CART_LIFETIME), "CRATON_INVENTORY_LOW": "2",
         "CRATON_NOTIFICATIONS_FOLDER": str(mail),

@@ -25,11 +25,13 @@ class User(Value):
 
 
 class Session(Value):
-    """What a client sends with each request: `Authorization: Bearer <token>`. `lifetime` is in seconds."""
+    """What a client sends with each request: `Authorization: Bearer <token>`. `lifetime` is in seconds. `refresh` gets
+    the next one, once; guests have none, and sign in when they want to stay."""
 
     token: Secret
     subject: str
     lifetime: int
+    refresh: Secret | None = None
 
 
 class EmailTaken(Fault, status=409):
@@ -45,8 +47,18 @@ class WeakPassword(Fault, status=422):
     longest: int
 
 
-class InvalidCredentials(Fault, status=401):
+class InvalidCredentials(Fault, status=401, keeps=True):
     """Address and password do not belong together; which of them is wrong is not said."""
+
+
+class TooManyTries(Fault, status=429):
+    """There were too many wrong passwords for this address: wait so many seconds."""
+
+    retry_after: int
+
+
+class InvalidRefreshToken(Fault, status=401, keeps=True):
+    """The refresh token is not good any more: sign in again. Where it was used before, its session has been ended."""
 
 
 class UserRegistered(Event, key="user"):
@@ -59,14 +71,26 @@ class UserRegistered(Event, key="user"):
 class Users(Protocol):
     """Accounts and sessions."""
 
-    @command(post="/users", raises=(EmailTaken, WeakPassword), allow="anyone")
+    @command(post="/users", raises=(EmailTaken, WeakPassword), allow="anyone", sign_in=True)
     async def register(self, email: Email, password: Secret, name: PersonName = "") -> User:
         """Open an account."""
         ...
 
-    @query(post="/sessions", raises=InvalidCredentials, allow="anyone")
+    @command(
+        post="/sessions", raises=(InvalidCredentials, TooManyTries), allow="anyone", keyed=False, sign_in=True,
+    )
     async def login(self, email: Email, password: Secret) -> Session:
         """A session of an account."""
+        ...
+
+    @command(post="/sessions/refresh", raises=InvalidRefreshToken, allow="anyone", keyed=False)
+    async def refresh(self, token: Secret) -> Session:
+        """The session goes on, with a new token and a new refresh token; this one is used up."""
+        ...
+
+    @command(post="/sessions/end", allow="anyone", keyed=False)
+    async def logout(self, token: Secret) -> None:
+        """End the session of a refresh token. Tokens that it gave are good until they expire."""
         ...
 
     @query(post="/sessions/guest", allow="anyone")

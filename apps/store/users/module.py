@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from apps.store.users.contract import (
     Email,
@@ -13,14 +14,16 @@ from apps.store.users.contract import (
     InvalidCredentials,
     PersonName,
     Session,
+    TooManyTries,
     User,
     UserRegistered,
     Users,
     WeakPassword,
 )
-from apps.store.users.passwords import LONGEST, SHORTEST, hashed, matches
+from apps.store.users.passwords import LONGEST, SHORTEST, Passwords
+from apps.store.users.sessions import Sessions
 from apps.store.users.settings import UserSettings
-from apps.store.users.tables import accounts
+from apps.store.users.tables import accounts, failures
 from craton import Call, Caller, Clock, Database, Events, Ids, NotAuthenticated, Offload, Secret, Tokens
 
 ADMIN = "user:admin"
@@ -28,6 +31,15 @@ ADMIN = "user:admin"
 BY_EMAIL = select(accounts).where(accounts.c.email == bindparam("wanted"))
 BY_ID = select(accounts).where(accounts.c.id == bindparam("wanted"))
 INSERT = insert(accounts)
+REHASH = update(accounts).where(accounts.c.id == bindparam("wanted")).values(password=bindparam("kept"))
+FAILED = select(failures).where(failures.c.email == bindparam("wanted"))
+COUNT = update(failures).where(failures.c.email == bindparam("wanted")).values(
+    count=bindparam("failed"), until=bindparam("time"),
+)
+BEGIN_COUNT = insert(failures)
+FORGET = delete(failures).where(or_(failures.c.email == bindparam("wanted"), failures.c.until < bindparam("old")))
+LONGEST_WAIT = 15 * 60
+DAY = 24 * 3600
 
 
 class Accounts(Users):
@@ -39,11 +51,13 @@ class Accounts(Users):
     ) -> None:
         self.db, self.events, self.call, self.clock, self.ids = db, events, call, clock, ids
         self.tokens, self.offload, self.settings = tokens, offload, settings
+        self.passwords = Passwords(memory=settings.argon2_memory, passes=settings.argon2_passes)
+        self.sessions = Sessions(db, clock, ids, settings)
 
     async def register(self, email: Email, password: Secret, name: PersonName = "") -> User:
         if not SHORTEST <= len(password.reveal()) <= LONGEST:
             raise WeakPassword(SHORTEST, LONGEST)
-        kept = await self.offload(hashed, password.reveal(), cost=self.settings.scrypt_cost)
+        kept = await self.offload(self.passwords.hashed, password.reveal())
         address = email.lower()
         if address == self.settings.admin_email or (await self.db.execute(BY_EMAIL, {"wanted": address})).first():
             raise EmailTaken(email)
@@ -55,14 +69,26 @@ class Accounts(Users):
 
     async def login(self, email: Email, password: Secret) -> Session:
         address = email.lower()
-        found = (await self.db.execute(BY_EMAIL, {"wanted": address})).mappings().first()
-        stored = found["password"] if found else None
-        right = await self.offload(matches, password.reveal(), stored, cost=self.settings.scrypt_cost)
+        await self.check_tries(address)
+        found = (await self.db.read(BY_EMAIL, {"wanted": address})).mappings().first()
+        stored, given = found["password"] if found else None, password.reveal()
+        right = await self.offload(self.passwords.matches, given, stored)
         if found and right:
-            return self.session(user_of(found).subject, "user")
-        if address == self.settings.admin_email and password.reveal() and password == self.settings.admin_password:
-            return self.session(ADMIN, "user", "admin")
+            if self.passwords.is_dated(found["password"]):
+                kept = await self.offload(self.passwords.hashed, given)
+                await self.db.execute(REHASH, {"wanted": found["id"], "kept": kept})
+            return await self.open(address, user_of(found).subject, "user")
+        if address == self.settings.admin_email and given and password == self.settings.admin_password:
+            return await self.open(address, ADMIN, "user", "admin")
+        await self.count_failure(address)
         raise InvalidCredentials
+
+    async def refresh(self, token: Secret) -> Session:
+        found = await self.sessions.renew(token.reveal())
+        return self.session(found.subject, *found.roles, refresh=found.token)
+
+    async def logout(self, token: Secret) -> None:
+        await self.sessions.end(token.reveal())
 
     async def guest(self) -> Session:
         return self.session(f"guest:{self.ids.new('guest')}")
@@ -76,11 +102,35 @@ class Accounts(Users):
             raise NotAuthenticated("this account is no more: sign in again.")
         return user_of(found)
 
-    def session(self, subject: str, *roles: str) -> Session:
+    async def check_tries(self, address: str) -> None:
+        """TooManyTries where an account has to wait."""
+        failed = (await self.db.read(FAILED, {"wanted": address})).mappings().first()
+        left = failed["until"] - self.clock.now().timestamp() if failed else 0
+        if left > 0:
+            raise TooManyTries(ceil(left))
+
+    async def count_failure(self, address: str) -> None:
+        """Remember a wrong password. After a few the account has to wait, each time twice as long."""
+        failed = (await self.db.execute(FAILED, {"wanted": address})).mappings().first()
+        count, now = failed["count"] + 1 if failed else 1, self.clock.now().timestamp()
+        over = count - self.settings.tries
+        until = now + min(LONGEST_WAIT, 2.0 ** min(over, 20)) if over >= 0 else now
+        if failed:
+            await self.db.execute(COUNT, {"wanted": address, "failed": count, "time": until})
+        else:
+            await self.db.execute(BEGIN_COUNT, {"email": address, "count": count, "until": until})
+
+    async def open(self, address: str, subject: str, *roles: str) -> Session:
+        """A session, now that somebody has shown who they are."""
+        old = self.clock.now().timestamp() - DAY
+        await self.db.execute(FORGET, {"wanted": address, "old": old})
+        return self.session(subject, *roles, refresh=await self.sessions.open(subject, roles))
+
+    def session(self, subject: str, *roles: str, refresh: str | None = None) -> Session:
         """A token, and what it is good for."""
         lifetime = self.settings.user_lifetime if roles else self.settings.guest_lifetime
         token = self.tokens.issue(Caller(subject, frozenset(roles)), lifetime=timedelta(seconds=lifetime))
-        return Session(Secret(token), subject, lifetime)
+        return Session(Secret(token), subject, lifetime, Secret(refresh) if refresh else None)
 
 
 def user_of(row: Any) -> User:

@@ -1,31 +1,52 @@
-"""Passwords: kept as scrypt hashes, and compared with equal work whether or not there is an account."""
+"""Passwords: kept as argon2id hashes, and compared with equal work whether or not there is an account.
+
+Hashes that older versions of the store made, by scrypt, are still known, until their owners sign in again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
 
 N, R = 2**14, 8
-"""16 MiB of memory for one hash."""
+"""Of scrypt: 16 MiB of memory for one hash."""
 SHORTEST, LONGEST = 8, 1024
 
 
-def hashed(password: str, *, cost: int) -> str:
-    """What is stored of a password: scrypt's p, a salt and the hash. Takes a while: call it off the event loop."""
-    salt = secrets.token_bytes(16)  # not injected: nobody, no test either, may decide it
-    return f"scrypt${cost}${salt.hex()}${scrypt(password, salt, cost).hex()}"
+class Passwords:
+    """Hashes and compares; `memory` is in KiB, `passes` over it. Both take a while: call them off the event loop."""
+
+    def __init__(self, *, memory: int, passes: int) -> None:
+        self.hasher = PasswordHasher(time_cost=passes, memory_cost=memory, parallelism=1, type=Type.ID)
+
+    def hashed(self, password: str) -> str:
+        """What is stored of a password: argon2's own form, which names the cost, and a salt by chance."""
+        return self.hasher.hash(password)
+
+    def matches(self, password: str, stored: str | None) -> bool:
+        """Whether this is the password. Without an account it is not, and finding that out takes as long."""
+        if stored is None:
+            self.hasher.hash(password)
+            return False
+        if stored.startswith("scrypt$"):
+            return matches_scrypt(password, stored)
+        try:
+            return self.hasher.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def is_dated(self, stored: str) -> bool:
+        """Whether a password should be hashed anew: it was hashed otherwise, or at another cost."""
+        return stored.startswith("scrypt$") or self.hasher.check_needs_rehash(stored)
 
 
-def matches(password: str, stored: str | None, *, cost: int) -> bool:
-    """Whether this is the password. Without an account it is not, and finding that out takes as long."""
-    if stored is None:
-        scrypt(password, bytes(16), cost)
-        return False
+def matches_scrypt(password: str, stored: str) -> bool:
+    """Whether a password fits an old hash (RFC 7914): `scrypt$p$salt$hash`."""
     _, p, salt, expected = stored.split("$")
-    return hmac.compare_digest(scrypt(password, bytes.fromhex(salt), int(p)), bytes.fromhex(expected))
-
-
-def scrypt(password: str, salt: bytes, cost: int) -> bytes:
-    """RFC 7914; `cost` is its p. OpenSSL wants to be told how much memory it may use."""
-    return hashlib.scrypt(password.encode(), salt=salt, n=N, r=R, p=cost, maxmem=64 * 1024 * 1024)
+    found = hashlib.scrypt(
+        password.encode(), salt=bytes.fromhex(salt), n=N, r=R, p=int(p), maxmem=64 * 1024 * 1024
+    )
+    return hmac.compare_digest(found, bytes.fromhex(expected))

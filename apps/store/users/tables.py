@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, MetaData, String, Table
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -13,4 +13,24 @@ accounts = Table(
     Column("name", String, nullable=False),
     Column("password", String, nullable=False),  # as passwords.py writes it
     Column("created", Float, nullable=False),
+)
+
+sessions = Table(
+    "users_sessions", metadata,
+    Column("id", String, primary_key=True),
+    Column("subject", String, nullable=False, index=True),
+    Column("roles", String, nullable=False),  # with spaces between them
+    Column("salt", String, nullable=False),  # what the next refresh token is made with, from the one before it
+    Column("token", String, nullable=False),  # the hash of the one that is good
+    Column("before", String, nullable=False),  # the hash of the one before it
+    Column("renewed", Float, nullable=False),
+    Column("expires", Float, nullable=False, index=True),
+    Column("ended", Float),
+)
+
+failures = Table(
+    "users_failures", metadata,
+    Column("email", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("until", Float, nullable=False),  # when the next try may be made
 )

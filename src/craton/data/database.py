@@ -42,3 +42,10 @@ class Database:
         if unit.wide or unit.module == self.module:
             return await unit.execute(self.module, statement, parameters)
         return await self.store.read(self.module, statement, parameters)
+
+    async def read(self, statement: Executable, parameters: Parameters = None) -> Rows:
+        """Run one reading statement on what is committed, and hold no transaction: for what a command must know before
+        it waits for something slow, such as a password's hash. It may have changed when the command commits."""
+        if CONTEXT.get().run is not None:
+            raise OutsideStep(f"the database of {self.module}")
+        return await self.store.read(self.module, statement, parameters)
