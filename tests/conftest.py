@@ -10,3 +10,5 @@ from tests.rabbitmq import rabbitmq
 __all__ = ["postgresql", "rabbitmq"]
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC
+os.environ.setdefault("CRATON_EDGE_RATE", "0")  # all clients of a test come from one address
+os.environ.setdefault("CRATON_EDGE_SIGN_INS", "0")
