@@ -9,18 +9,18 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from bench.harness import Benchmark, Measure, Side, cost, latency, throughput
+from bench.harness import Benchmark, Measure, Side, cost, latency, throughput, work
 from bench.ours import CRATON, calls_of_a_user
-from bench.peers import http, rpc
+from bench.peers import http, plain, rpc, zeromq
 from bench.peers.catalog import SKUS
-from bench.processes import PLACE
+from bench.processes import PLACE, spent
 from bench.services import remote_catalog
 from bench.shop.application import shop
-from bench.shop.contracts import Catalog, Product
+from bench.shop.contracts import Catalog, Orders, Product
 from bench.shop.modules import Shelf
 from craton.testing.start import start
 
@@ -41,6 +41,32 @@ async def co_located() -> AsyncIterator[Measure]:
 async def bare() -> AsyncIterator[Measure]:
     """The same class, made with plain Python."""
     yield lambda seconds: cost(partial(Shelf().next, 1), seconds=seconds)
+
+
+@asynccontextmanager
+async def command() -> AsyncIterator[Measure]:
+    """A command that has nothing to write: all that a command costs besides its statements and their COMMIT."""
+    async with start(shop) as running:
+        with calls_of_a_user():
+            yield lambda seconds: cost(running.get(Orders).nothing, seconds=seconds)
+
+
+@asynccontextmanager
+async def bare_and_more() -> AsyncIterator[Measure]:
+    """A method that does nothing, and what a command may cost besides."""
+    desk = Nothing()
+
+    async def measure(seconds: float) -> float:
+        return await cost(desk.nothing, seconds=seconds) + 8000
+
+    yield measure
+
+
+class Nothing:
+    """What the command does."""
+
+    async def nothing(self) -> None:
+        """Nothing."""
 
 
 @asynccontextmanager
@@ -78,44 +104,65 @@ async def over_rpc(socket: str) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def asked(asking: Asking, *, concurrency: int) -> AsyncIterator[Measure]:
-    """Ten products from another process: the median wait of one caller, or the calls per second of many."""
+async def asked(asking: Asking, *, concurrency: int, measure: str) -> AsyncIterator[Measure]:
+    """Ten products from another process: the median wait of one caller, the calls per second, or their work."""
     with TemporaryDirectory(prefix="craton-bench-") as folder:
         async with asking(str(Path(folder) / "s")) as ask:
-            if concurrency == 1:
+            if measure == "work":
+                yield lambda seconds: work(ask, spent, concurrency=concurrency, seconds=seconds)
+            elif measure == "wait":
                 yield lambda seconds: latency(ask, seconds=seconds)
             else:
                 yield lambda seconds: throughput(ask, concurrency=concurrency, seconds=seconds)
 
 
-def remote(peer: str, asking: Asking, settings: str, *, concurrency: int) -> Benchmark:
+UNITS: dict[str, tuple[str, Literal["lower", "higher"]]] = {
+    "work": ("µs of CPU of both sides", "lower"), "wait": ("µs", "lower"), "rate": ("calls/s", "higher"),
+}
+
+
+def remote(peer: str, measure: str, *, concurrency: int, goal: float | None = None) -> Benchmark:
     """Our rpc beside a peer's."""
     ours = f"{CRATON}, rpc, Unix socket, a deadline and a signed caller in every call, {PLACE}"
+    (unit, better), (asking, settings) = UNITS[measure], PEERS[peer]
     return Benchmark(
-        name=f"ten products over rpc, {concurrency} at once, beside {peer}",
-        unit="µs" if concurrency == 1 else "calls/s", better="lower" if concurrency == 1 else "higher",
-        ours=Side(ours, partial(asked, over_rpc, concurrency=concurrency)),
-        peer=Side(settings, partial(asked, asking, concurrency=concurrency)),
+        name=f"ten products over rpc, {measure}, {concurrency} at once, beside {peer}",
+        unit=unit, better=better, goal=goal,
+        ours=Side(ours, partial(asked, over_rpc, concurrency=concurrency, measure=measure)),
+        peer=Side(settings, partial(asked, asking, concurrency=concurrency, measure=measure)),
     )
 
 
 PEERS: dict[str, tuple[Asking, str]] = {
     "FastAPI and httpx": (http.by_httpx, http.HTTPX),
     "FastAPI and aiohttp": (http.by_aiohttp, http.AIOHTTP),
+    "Starlette, msgspec and aiohttp": (plain.catalog, plain.SETTINGS),
+    "pyzmq and msgspec": (zeromq.catalog, zeromq.SETTINGS),
     "grpc.aio": (rpc.catalog, rpc.SETTINGS),
 }
 BENCHMARKS = [
     Benchmark(
-        name="co-located query beside a bare method", unit="ns", better="lower",
+        name="co-located query beside a bare method", unit="ns", better="lower", goal=0.95,  # 1.00, but for noise
         ours=Side(f"{CRATON}, {PYTHON}", co_located), peer=Side(f"await object.method(1), {PYTHON}", bare),
+    ),
+    Benchmark(
+        name="co-located command without a statement beside a bare method and 8 µs", unit="ns", better="lower", goal=1,
+        ours=Side(f"{CRATON}, a unit of work that does nothing, {PYTHON}", command),
+        peer=Side(f"await object.method(), and 8 µs, {PYTHON}", bare_and_more),
     ),
     Benchmark(
         name="ten products through the codec, beside msgspec alone", unit="ns", better="lower",
         ours=Side(f"{CRATON}, a deadline and a signed caller in every call", wire),
         peer=Side(f"msgspec {msgspec.__version__}: arguments and result there and back", msgspec_round_trip),
     ),
-    *(
-        remote(peer, asking, settings, concurrency=concurrency)
-        for peer, (asking, settings) in PEERS.items() for concurrency in (1, 64)
-    ),
+    remote("grpc.aio", "work", concurrency=64, goal=15),
+    remote("grpc.aio", "work", concurrency=1, goal=5),
+    remote("grpc.aio", "wait", concurrency=1, goal=3.3),
+    remote("grpc.aio", "rate", concurrency=64),
+    remote("FastAPI and aiohttp", "rate", concurrency=64, goal=10),
+    remote("FastAPI and httpx", "rate", concurrency=64),
+    remote("Starlette, msgspec and aiohttp", "rate", concurrency=64, goal=6),
+    remote("pyzmq and msgspec", "rate", concurrency=64, goal=3),
+    remote("pyzmq and msgspec", "work", concurrency=64),
+    remote("pyzmq and msgspec", "work", concurrency=1),
 ]

@@ -101,6 +101,22 @@ async def compare(benchmark: Benchmark, *, rounds: int, seconds: float) -> Resul
 
 async def throughput(call: Callable[[], Awaitable[object]], *, concurrency: int, seconds: float) -> float:
     """Calls per second, by so many callers that each wait for their answer before they call again."""
+    start = time.perf_counter()
+    done = await load(call, concurrency=concurrency, seconds=seconds)
+    return done / (time.perf_counter() - start)
+
+
+async def work(
+    call: Callable[[], Awaitable[object]], spent: Callable[[], float], *, concurrency: int, seconds: float
+) -> float:
+    """The processor time of one call, in microseconds: that of all processes which have a part in it."""
+    start = spent()
+    done = await load(call, concurrency=concurrency, seconds=seconds)
+    return (spent() - start) / done * 1e6
+
+
+async def load(call: Callable[[], Awaitable[object]], *, concurrency: int, seconds: float) -> int:
+    """How many calls so many callers make, one after the other each."""
     done, stop = 0, time.perf_counter() + seconds
 
     async def caller() -> None:
@@ -109,11 +125,10 @@ async def throughput(call: Callable[[], Awaitable[object]], *, concurrency: int,
             await call()
             done += 1
 
-    start = time.perf_counter()
     async with asyncio.TaskGroup() as callers:  # one that fails ends the others, and the benchmark
         for _ in range(concurrency):
             callers.create_task(caller())
-    return done / (time.perf_counter() - start)
+    return done
 
 
 async def answering(call: Callable[[], Awaitable[object]], *, concurrency: int) -> None:
