@@ -60,8 +60,12 @@ def needs_in_source(application: Application, module: Module) -> frozenset[str] 
     except (ImportError, AttributeError):
         return None
     made = next((node for node in ast.parse(source or "").body if getattr(node, "name", None) == name), None)
+    contracts = {module.contract.__name__: module.name for module in application.modules}
     if isinstance(made, ast.ClassDef):
+        bases = {word for base in made.bases for word in words_in(base)}
         made = next((node for node in made.body if getattr(node, "name", None) == "__init__"), None)
+        if made is None and bases <= contracts.keys():
+            return frozenset()
     if not isinstance(made, ast.FunctionDef):
         return None
     given = made.args
@@ -69,7 +73,7 @@ def needs_in_source(application: Application, module: Module) -> frozenset[str] 
     words = {word for hint in hints for word in words_in(hint)}
     renamed = {alias.name for node in ast.walk(ast.parse(source or "")) if isinstance(node, ast.ImportFrom)
                for alias in node.names if alias.asname in words}
-    return frozenset(m.name for m in application.modules if m.contract.__name__ in words | renamed)
+    return frozenset(name for contract, name in contracts.items() if contract in words | renamed)
 
 
 def words_in(hint: ast.expr) -> set[str]:
