@@ -1,44 +1,38 @@
-"""The edge by gRPC: what clients outside may ask, admitted as over HTTP, under the same tokens and keys."""
+"""The edge by gRPC: what clients outside may ask, admitted as over HTTP, under the same tokens, keys and rates."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
+from time import monotonic
 from typing import Any
 
 from craton.calls import codec
-from craton.calls.context import NOBODY, Caller, scoped
+from craton.calls.context import NOBODY, Caller
 from craton.calls.link import Replies, Reply
+from craton.calls.links.grpc.describing import camel
 from craton.calls.links.grpc.server import Asked
 from craton.calls.receiver import as_call_error, reply_error
 from craton.edge.authentication import Tokens
 from craton.edge.door import Door
-from craton.edge.headers import TRACE, admit, key_in
+from craton.edge.headers import admit, caller_of, key_of, trace_in
 from craton.edge.problems import AGAIN, TOLD, Problem
+from craton.edge.rates import Rate
 from craton.edge.settings import EdgeSettings
-from craton.errors import (
-    CallError,
-    Failed,
-    InvalidArguments,
-    NotAllowed,
-    NotAuthenticated,
-    NotRun,
-    OutcomeUnknown,
-    StillRunning,
-)
+from craton.errors import CallError, Failed, NotAllowed, NotRun, OutcomeUnknown, StillRunning
 from craton.values import Fault
 
-PROBLEMS: dict[str, type[NotRun]] = {"not-authenticated": NotAuthenticated, "not-allowed": NotAllowed}
-KEY, TOKEN = "idempotency-key", "authorization"
-log = logging.getLogger(__name__)
+log = logging.getLogger("craton.edge")
 
 
 class Outside:
     """Answers clients that are no services of the application. They may ask what has a route: whatever is open over
     HTTP is open here, to the same callers; nothing else is."""
 
-    def __init__(self, door: Door, tokens: Tokens, *, settings: EdgeSettings | None = None) -> None:
-        self.door, self.tokens, self.settings = door, tokens, settings or EdgeSettings()
+    def __init__(self, door: Door, tokens: Tokens, settings: EdgeSettings) -> None:
+        self.door, self.tokens, self.settings = door, tokens, settings
+        self.rate = Rate("caller", per_second=settings.rate, burst=settings.burst)
         self.going_on: set[asyncio.Future[Any]] = set()
 
     async def __call__(self, asked: Asked) -> Reply | Replies:
@@ -52,23 +46,23 @@ class Outside:
     async def replies(self, asked: Asked, items: Any) -> Replies:
         """The items of a stream."""
         try:
-            async for item in items:
-                yield Reply("ok", codec.encode(item))
+            async with aclosing(items):
+                async for item in items:
+                    yield Reply("ok", codec.encode(item))
         except Exception as error:
             yield told(asked, error)
-        finally:
-            await items.aclose()
 
     async def call(self, asked: Asked) -> Any:
         """Admit a call and make it. A query stops when the client goes away; what changes something goes on."""
         check_open(asked)
-        caller = self.caller(asked)
+        caller, keyed = self.caller(asked), asked.method.kind != "query" and asked.method.keyed
         admit(caller, asked.method.allow)
-        key = None if asked.method.kind == "query" or not asked.method.keyed else key_of(asked, caller)
-        arguments = codec.decode_arguments(asked.method, asked.body)
-        trace = next(iter(asked.all("traceparent")), "")
+        if len(asked.body) > self.settings.body:
+            raise Problem("too-large", f"A request may have {self.settings.body} bytes.")
         work = asyncio.ensure_future(self.door.call(
-            asked.name, arguments, caller=caller, key=key, trace=trace if TRACE.fullmatch(trace) else "",
+            asked.name, codec.decode_arguments(asked.method, asked.body), caller=caller,
+            key=key_of(asked.given("idempotency-key"), caller) if keyed else None,
+            trace=trace_in(asked.given("traceparent") or b""),
             timeout=self.settings.timeout if asked.left is None else min(asked.left, self.settings.longest),
         ))
         if asked.method.kind == "query":
@@ -84,14 +78,16 @@ class Outside:
             work.exception()
 
     def caller(self, asked: Asked) -> Caller:
-        """Who asks: NOBODY without a token; a token that is not valid is refused wherever it is given."""
-        given = next(iter(asked.all(TOKEN)), None)
-        if given is None:
-            return NOBODY
-        scheme, _, token = given.partition(" ")
-        if scheme.lower() != "bearer":
-            raise NotAuthenticated("give the token as metadata, `authorization: Bearer TOKEN`.")
-        return self.tokens.verify(token.strip())
+        """Who asks, and not too often: NOBODY without a token, who is counted by their address."""
+        caller, given = NOBODY, asked.given("authorization")
+        try:
+            if given is not None:
+                caller = caller_of(given, self.tokens)
+        finally:
+            who = caller.subject or asked.peer.rpartition(":")[0]
+            if who and self.settings.rate:
+                self.rate.take(who, now=monotonic())
+        return caller
 
 
 def check_open(asked: Asked) -> None:
@@ -99,25 +95,14 @@ def check_open(asked: Asked) -> None:
     if asked.method.route is None:
         raise NotAllowed(f"{asked.name} has no route, so only services of this application may call it.")
     if asked.method.sign_in:
-        raise NotAllowed(f"{asked.name} signs in, which is limited by address over HTTP: ask it there for a token.")
-
-
-def key_of(asked: Asked, caller: Caller) -> str:
-    """The idempotency key, in the scope of the caller, the same as over HTTP."""
-    given = asked.all(KEY)
-    if len(given) != 1:
-        raise InvalidArguments(
-            f"{asked.name} needs one idempotency-key in its metadata: a new one for each new request, and the same "
-            "for its repetition."
-        )
-    return scoped(key_in(given[0].strip()), caller)
+        raise NotAllowed(f"{asked.name} signs in, which is limited by address over HTTP: ask there for a token.")
 
 
 def told(asked: Asked, error: Exception) -> Reply:
     """What a client may know of what went wrong: not hosts, sockets and causes, which are logged."""
     if isinstance(error, Problem):
         kind = str(error.body["type"]).rpartition(":")[2]
-        return reply_error(PROBLEMS.get(kind, InvalidArguments)(f"{asked.name}: {error}"))
+        return Reply("not-run", codec.encode({"text": f"{asked.name}: {error}"}), camel(kind.replace("-", "_")))
     if isinstance(error, Fault) and type(error) in asked.method.raises:
         name, body = codec.encode_fault(error)
         return Reply("fault", body, name)
@@ -135,4 +120,3 @@ def hidden(asked: Asked, error: CallError) -> CallError:
     if isinstance(error, OutcomeUnknown):
         return OutcomeUnknown(AGAIN)
     return Failed(asked.name, "see the service's log")
-

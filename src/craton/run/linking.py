@@ -104,22 +104,31 @@ def connect_rest(way: Way) -> Link:
 
 def serve_grpc(process: Process, address: str) -> AbstractAsyncContextManager[object]:
     """Answer by gRPC at unix:/path or host:port: other services, and clients outside what has a route."""
-    from craton.calls.links.grpc.server import GrpcServer
-    from craton.edge.grpc import Outside
+    try:
+        from craton.calls.links.grpc.server import GrpcServer
+        from craton.edge.grpc import Outside
+    except ImportError as error:
+        raise SettingsError(f"gRPC needs what is not installed ({error}): install craton[grpc].") from error
+    from craton.edge.settings import EdgeSettings
 
-    modules = process.service.modules or tuple(module.name for module in process.application.modules)
     return GrpcServer(
-        process.handler, address, schema_of(process.application), modules=modules, secret=process.secret,
-        outside=Outside(process, process.tokens), clock=process.clock,
+        process.handler, address, schema_of(process.application), secret=process.secret, clock=process.clock,
+        modules=process.service.modules or tuple(module.name for module in process.application.modules),
+        grants=grants_of(process.application, process.topology), tls=process.tls,
+        outside=Outside(process, process.tokens, settings_of(EdgeSettings, "edge", process.environ)),
     )
 
 
 def connect_grpc(way: Way) -> Link:
     """Ask by gRPC."""
-    from craton.calls.links.grpc.link import GrpcLink
-
-    schema = schema_of(way.application)
-    return GrpcLink(way.addresses, schema, secret=way.secret, service=way.service, needs=way.needs)
+    try:
+        from craton.calls.links.grpc.link import GrpcLink
+    except ImportError as error:
+        raise SettingsError(f"links by gRPC need what is not installed ({error}): install craton[grpc].") from error
+    return GrpcLink(
+        way.addresses, schema_of(way.application), secret=way.secret, service=way.service, needs=way.needs,
+        peer=way.peer, tls=way.tls,
+    )
 
 
 @cache

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+
+from msgspec.structs import replace
 
 import grpc
 from craton.calls.link import Replies, Reply, Request
-from craton.calls.links.grpc.proof import Peer, Prover
 from craton.calls.links.grpc.schema import Rpc, Schema
 from craton.calls.links.grpc.status import reply_of
+from craton.calls.links.grpc.tls import channel_credentials
+from craton.calls.links.rest.headers import headers_of
+from craton.calls.links.rest.proof import PEER, Peer, Prover
+from craton.calls.links.rpc.tls import Protection
 from craton.errors import NotRun, OutcomeUnknown
 from craton.sources import Clock, SystemClock
 
@@ -22,10 +26,6 @@ LIMIT = 16 * 1024 * 1024
 """Bytes that a message may have."""
 OWN = "/craton.Peer/"
 """What services ask each other besides their contracts: the wire name follows, and messages are in the one encoding."""
-CALLER, PEER, UNDOES = "craton-caller-bin", "craton-peer-bin", "craton-undoes"
-KEY, TRACE = "idempotency-key", "traceparent"
-TIMEOUT = "craton-timeout"  # in seconds: what gRPC itself sends is rounded up
-SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~"
 METADATA = 64 * 1024  # bytes of metadata: faults travel there
 SIZES = [("grpc.max_metadata_size", METADATA), ("grpc.absolute_max_metadata_size", 2 * METADATA)]
 OPTIONS = [
@@ -44,16 +44,14 @@ class Outgoing:
     request: Request
     path: str
     body: bytes
-    metadata: Sequence[tuple[str, str | bytes]]
     rpc: Rpc | None
     deadline: float | None
 
-    def options(self) -> dict[str, Any]:
-        """What is sent beside the message."""
+    def timed(self) -> Request:
+        """The request, with the time that is left by now."""
         if self.deadline is None:
-            return {"metadata": self.metadata}
-        left = max(self.deadline - asyncio.get_running_loop().time(), 0)
-        return {"timeout": left, "metadata": [*self.metadata, (TIMEOUT, f"{left:.6f}")]}
+            return self.request
+        return replace(self.request, timeout=max(self.deadline - asyncio.get_running_loop().time(), 0.0))
 
     def reply(self, data: bytes) -> Reply:
         """What an answer stands for."""
@@ -67,10 +65,8 @@ class Outgoing:
 class Replica:
     """One process of a service, and the channel to it."""
 
-    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None) -> None:
-        made = grpc.aio.insecure_channel(address, OPTIONS) if credentials is None else None
-        self.channel = made or grpc.aio.secure_channel(address, credentials, OPTIONS)
-        self.load, self.closed = 0, False
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel, self.load, self.closed = channel, 0, False
 
     @contextmanager
     def busy(self, name: str) -> Iterator[None]:
@@ -87,17 +83,17 @@ class Replica:
         finally:
             self.load -= 1
 
-    async def ask(self, call: Outgoing) -> Reply:
+    async def ask(self, call: Outgoing, options: dict[str, Any]) -> Reply:
         """Ask, and wait for the answer."""
         with self.busy(call.request.method):
             try:
-                return call.reply(await self.channel.unary_unary(call.path)(call.body, **call.options()))
+                return call.reply(await self.channel.unary_unary(call.path)(call.body, **options))
             except grpc.aio.AioRpcError as error:
                 return call.failure(error)
 
-    async def stream(self, call: Outgoing) -> Replies:
+    async def stream(self, call: Outgoing, options: dict[str, Any]) -> Replies:
         """Ask, and take the answers as they are wanted."""
-        asked = self.channel.unary_stream(call.path)(call.body, **call.options())
+        asked = self.channel.unary_stream(call.path)(call.body, **options)
         try:
             with self.busy(call.request.method):
                 async for data in asked:
@@ -113,25 +109,33 @@ class Replica:
         await self.channel.close()
 
 
+def channel_to(address: str, tls: Protection, *, peer: str) -> grpc.aio.Channel:
+    """The channel to a replica of a service, which must show a certificate with the service's name."""
+    credentials = channel_credentials(address, tls)
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, [*OPTIONS, ("grpc.ssl_target_name_override", peer)])
+
+
 class GrpcLink:
-    """A way to one service, as RpcLink is one. `schema` says what messages look like. The replica with the fewest calls
-    in flight is asked, and another one where the request did not leave."""
+    """A way to one service, as RpcLink is one. `schema` says what messages look like; `peer` is the service's name. The
+    replica with the fewest calls in flight is asked, and another one where the request did not leave."""
 
     def __init__(
         self, addresses: Sequence[str], schema: Schema, *, secret: bytes, service: str = "",
-        needs: frozenset[str] = frozenset(), credentials: grpc.ChannelCredentials | None = None,
-        clock: Clock | None = None, random: random.Random | None = None,
+        needs: frozenset[str] = frozenset(), peer: str = "", tls: Protection = None, clock: Clock | None = None,
+        random: random.Random | None = None,
     ) -> None:
         self.schema, self.service, self.needs = schema, service, tuple(sorted(needs))
         self.prover, self.clock, self.random = Prover(secret), clock or SystemClock(), random or DICE
-        self.replicas = [Replica(address, credentials) for address in addresses]
+        self.replicas = [Replica(channel_to(address, tls, peer=peer)) for address in addresses]
 
     async def send(self, request: Request) -> Reply:
         """Ask one replica; another one where the first surely did not take the request."""
         call, why = self.outgoing(request), NotRun(f"{request.method} was not called: the link is closed.")
         for replica in self.candidates():
             try:
-                return await replica.ask(call)
+                return await replica.ask(call, self.options(call))
             except NotRun as unsent:
                 why = unsent
         raise why
@@ -141,7 +145,7 @@ class GrpcLink:
         call, why = self.outgoing(request), NotRun(f"{request.method} was not called: the link is closed.")
         for replica in self.candidates():
             try:
-                async with aclosing(replica.stream(call)) as replies:
+                async with aclosing(replica.stream(call, self.options(call))) as replies:
                     async for reply in replies:
                         yield reply
                 return
@@ -162,24 +166,17 @@ class GrpcLink:
             size = f"its request of {len(body):,} bytes is over the limit of {LIMIT:,}"
             raise NotRun(f"{request.method} was not called: {size}: send less at once.")
         deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
-        return Outgoing(request, path, body, self.metadata(request, path, body), rpc, deadline)
+        return Outgoing(request, path, body, rpc, deadline)
 
-    def metadata(self, request: Request, path: str, body: bytes) -> list[tuple[str, str | bytes]]:
-        """What is said of the request, with the proof that a service of this application says it."""
-        said: dict[str, str | bytes | None] = {
-            CALLER: request.caller, KEY: request.key and quote(request.key, safe=SAFE),
-            UNDOES: request.undoes and quote(request.undoes, safe=SAFE), TRACE: request.trace,
-        }
-        found = [(name, value) for name, value in said.items() if value]
+    def options(self, call: Outgoing) -> dict[str, Any]:
+        """What is sent beside a message: what it carries, signed. gRPC's own time-out is rounded up, and not used."""
+        request = call.timed()
+        headers = headers_of(request)
         peer = Peer(self.service, self.needs, self.clock.now().timestamp())
-        return [*found, (PEER, self.prover.sign(peer, said_of(path, dict(found), body)))]
+        headers[PEER] = self.prover.sign(peer, "POST", call.path, headers, call.body)
+        return {"timeout": request.timeout, "metadata": tuple(headers.items())}
 
     async def close(self) -> None:
         """Close every connection; calls in flight end with OutcomeUnknown."""
         for replica in self.replicas:
             await replica.close()
-
-
-def said_of(path: str, metadata: Mapping[str, str | bytes], body: bytes) -> list[object]:
-    """What a service signs of a call."""
-    return [path, *(metadata.get(name, "") for name in (CALLER, KEY, UNDOES)), body]

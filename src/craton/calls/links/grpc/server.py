@@ -7,7 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
-from urllib.parse import unquote
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
@@ -15,13 +14,16 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 import grpc
 from craton.calls.link import Handler, Replies, Reply, Request
-from craton.calls.links.grpc.link import CALLER, KEY, LIMIT, OWN, PEER, SIZES, TIMEOUT, TRACE, UNDOES, said_of
-from craton.calls.links.grpc.proof import Prover
+from craton.calls.links.grpc.link import LIMIT, OWN, SIZES
 from craton.calls.links.grpc.schema import Rpc, Schema
 from craton.calls.links.grpc.status import DETAILS, status_of
+from craton.calls.links.grpc.tls import server_credentials
+from craton.calls.links.rest.headers import carried
+from craton.calls.links.rest.proof import PEER, Prover
+from craton.calls.links.rpc.tls import Protection
 from craton.calls.receiver import as_call_error, reply_error
 from craton.contract import Method
-from craton.errors import Failed, InvalidArguments, NotAllowed, NotAuthenticated, SettingsError
+from craton.errors import Failed, NotAllowed, NotAuthenticated, SettingsError
 from craton.sources import Clock, SystemClock
 
 DRAIN_SECONDS = 10.0
@@ -33,17 +35,20 @@ OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One call from outside: the wire name, the method, its encoded arguments, metadata, and seconds left."""
+    """One call from outside: the wire name, the method, its encoded arguments, metadata, seconds left, and from where
+    it comes, such as ipv4:10.0.0.7:41234."""
 
     name: str
     method: Method
     body: bytes
     metadata: Sequence[tuple[str, str | bytes]]
     left: float | None
+    peer: str
 
-    def all(self, name: str) -> list[str]:
-        """The values of a key of the metadata, which a client may send several times."""
-        return [value for key, value in self.metadata if key == name and isinstance(value, str)]
+    def given(self, name: str) -> bytes | None:
+        """What the client sent under a name; all of it, where it sent several."""
+        found = [value for key, value in self.metadata if key == name and isinstance(value, str)]
+        return ",".join(found).encode() if found else None
 
 
 Outside = Callable[[Asked], Awaitable[Reply | Replies]]
@@ -53,18 +58,18 @@ Outside = Callable[[Asked], Awaitable[Reply | Replies]]
 class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     """Answers for some modules. An async context manager: leaving it drains, for `drain` seconds at most.
 
-    `handler` answers services of this application, which prove that they are; `outside` everybody else, where anybody
-    else may ask.
+    `handler` answers services of this application, which prove that they are, and may ask what `grants` says; `outside`
+    everybody else, where anybody else may ask.
     """
 
     def __init__(
         self, handler: Handler, address: str, schema: Schema, *, modules: Iterable[str], secret: bytes,
-        outside: Outside | None = None, credentials: grpc.ServerCredentials | None = None, clock: Clock | None = None,
-        drain: float = DRAIN_SECONDS,
+        grants: Callable[[str], frozenset[str] | None], outside: Outside | None = None, clock: Clock | None = None,
+        tls: Protection = None, drain: float = DRAIN_SECONDS,
     ) -> None:
         self.handler, self.outside, self.address, self.schema = handler, outside, address, schema
         self.prover, self.clock, self.patience = Prover(secret), clock or SystemClock(), drain
-        self.credentials = credentials
+        self.credentials, self.grants = server_credentials(address, tls), grants
         described = [schema.module(name) for name in modules]
         self.services = [one.service for one in described if one.rpcs]
         self.paths = {rpc.path: rpc for one in described for rpc in one.rpcs.values()}
@@ -135,27 +140,22 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
 
     async def ask(self, asked: Rpc | str, body: bytes, context: Any) -> Reply | Replies:
         """Give a call to who answers for it. Raises CallError where it may not be made."""
-        given, left = context.invocation_metadata() or (), context.time_remaining()
-        metadata = dict(given)
-        if PEER in metadata:
-            return await self.handler(self.request(asked, body, metadata, left))
+        given = tuple(context.invocation_metadata() or ())
+        if PEER in (metadata := dict(given)):
+            return await self.handler(self.request(asked, body, metadata))
         if self.outside is None or isinstance(asked, str):
             raise NotAuthenticated("this is for services of the same application, which sign what they ask.")
-        return await self.outside(Asked(asked.name, asked.method, asked.unpack(body), tuple(given), left))
+        left = context.time_remaining()
+        return await self.outside(Asked(asked.name, asked.method, asked.unpack(body), given, left, context.peer()))
 
-    def request(self, asked: Rpc | str, body: bytes, metadata: Mapping[str, Any], left: float | None) -> Request:
+    def request(self, asked: Rpc | str, body: bytes, metadata: Mapping[str, Any]) -> Request:
         """The call of another service, which may make it."""
         path, name = (asked.path, asked.name) if isinstance(asked, Rpc) else (asked, asked.removeprefix(OWN))
-        said = said_of(path, metadata, body)
-        peer = self.prover.verify(metadata[PEER], said, now=self.clock.now().timestamp())
-        if not peer.may_ask(name):
+        peer = self.prover.verify(metadata[PEER], "POST", path, metadata, body, now=self.clock.now().timestamp())
+        if not (peer.may_ask(name) and {name, name.partition(".")[0]} & (self.grants(peer.service) or set())):
             module = name.partition(".")[0]
             raise NotAllowed(f"{peer.service} may not call {name}: it did not declare that it needs {module}.")
-        key, undoes = (unquote(metadata[one]) if one in metadata else None for one in (KEY, UNDOES))
-        arguments = asked.unpack(body) if isinstance(asked, Rpc) else body
-        if left is not None and TIMEOUT in metadata:
-            left = min(left, seconds(metadata[TIMEOUT]))
-        return Request(name, arguments, key, undoes, left, metadata.get(CALLER, b""), metadata.get(TRACE, ""))
+        return Request(name, asked.unpack(body) if isinstance(asked, Rpc) else body, **carried(metadata))
 
     async def refuse(self, asked: Rpc | str, reply: Reply, context: Any) -> NoReturn:
         """Answer with what came in place of a result."""
@@ -165,14 +165,6 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
         raise AssertionError("abort raises")
 
 
-def seconds(text: str) -> float:
-    """A time that is left, as another service wrote it."""
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidArguments(f"{text!r} are no seconds.") from None
-
-
 def failure(asked: Rpc | str, error: Exception) -> Reply:
     """What a call is answered with that was not made."""
     return reply_error(as_call_error(asked.name if isinstance(asked, Rpc) else asked, error))
@@ -180,7 +172,7 @@ def failure(asked: Rpc | str, error: Exception) -> Reply:
 
 def data_of(asked: Rpc | str, reply: Reply, context: Any) -> bytes:
     """A result as a message. Raises Failed where it cannot be one."""
-    undone = any(name == UNDOES for name, _ in context.invocation_metadata())
+    undone = any(name == "craton-undoes" for name, _ in context.invocation_metadata())
     data = reply.body if isinstance(asked, str) or undone else asked.pack_result(reply.body)
     if len(data) > LIMIT:
         why = f"its answer of {len(data):,} bytes is over the limit of {LIMIT:,}: ask for less at once"

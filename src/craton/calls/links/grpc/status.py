@@ -10,7 +10,6 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 import grpc
-from craton import errors
 from craton.calls import codec
 from craton.calls.link import Reply
 from craton.calls.links.grpc.schema import Described
@@ -18,17 +17,16 @@ from craton.calls.links.grpc.shapes import plain
 from craton.errors import CallError, NotRun, OutcomeUnknown
 from craton.values import Fault, body_of
 
-CODES: list[tuple[type[CallError], grpc.StatusCode]] = [
-    (errors.InvalidArguments, grpc.StatusCode.INVALID_ARGUMENT),
-    (errors.NotAuthenticated, grpc.StatusCode.UNAUTHENTICATED),
-    (errors.NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
-    (errors.KeyReused, grpc.StatusCode.FAILED_PRECONDITION),
-    (errors.Withdrawn, grpc.StatusCode.FAILED_PRECONDITION),
-    (errors.NotRun, grpc.StatusCode.UNAVAILABLE),  # which clients may repeat by themselves, and should
-    (errors.StillRunning, grpc.StatusCode.ABORTED),
-    (errors.OutcomeUnknown, grpc.StatusCode.DEADLINE_EXCEEDED),  # of which gRPC says that it may have happened
-    (errors.Failed, grpc.StatusCode.INTERNAL),
-]
+CODES: dict[str, grpc.StatusCode] = {
+    "NotAuthenticated": grpc.StatusCode.UNAUTHENTICATED, "NotAllowed": grpc.StatusCode.PERMISSION_DENIED,
+    "KeyReused": grpc.StatusCode.FAILED_PRECONDITION, "Withdrawn": grpc.StatusCode.FAILED_PRECONDITION,
+    "TooManyRequests": grpc.StatusCode.RESOURCE_EXHAUSTED, "TooLarge": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "NotRun": grpc.StatusCode.UNAVAILABLE,  # which clients may repeat by themselves, and should
+    "StillRunning": grpc.StatusCode.ABORTED,
+    "OutcomeUnknown": grpc.StatusCode.DEADLINE_EXCEEDED,  # of which gRPC says that it may have happened
+    "Failed": grpc.StatusCode.INTERNAL,
+}
+"""The codes of what is no fault; INVALID_ARGUMENT for the rest."""
 FAULTS = {
     400: grpc.StatusCode.INVALID_ARGUMENT, 401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED, 404: grpc.StatusCode.NOT_FOUND, 410: grpc.StatusCode.NOT_FOUND,
@@ -57,8 +55,7 @@ def status_of(reply: Reply, described: Described | None, application: str) -> tu
     if reply.status == "fault":
         return fault_status(reply, described, application)
     details = codec.decode(dict[str, str], reply.body)
-    kind = getattr(errors, reply.type, CallError)
-    code = next((code for known, code in CODES if issubclass(kind, known)), grpc.StatusCode.UNKNOWN)
+    code = CODES.get(reply.type, grpc.StatusCode.INVALID_ARGUMENT)
     text, more = details.pop("text")[:LONGEST], {name: text[:LONGEST] for name, text in details.items() if text}
     info = ErrorInfo(
         reason=reason_of(reply.type), domain=DOMAIN, metadata={"status": reply.status, "type": reply.type} | more,
