@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
 from craton.edge.protocol import Protocol
@@ -50,8 +51,11 @@ async def serve_http(
 
     Leaving it takes no new connections, and waits up to `drain` seconds for the requests in progress.
     """
+    settings = settings or EdgeSettings()
+    if address.startswith("unix:"):  # who is at the other end is on this machine
+        settings = replace(settings, certificate="", key="")
     with listen(address) as listening:
-        config = config_of(app, drain=drain, settings=settings or EdgeSettings(), websockets=websockets)
+        config = config_of(app, drain=drain, settings=settings, websockets=websockets)
         server = Server(config)
         running = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {address}")
         try:

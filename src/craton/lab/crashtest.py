@@ -35,6 +35,8 @@ from craton.topology import Service
 
 LONGEST = 60.0
 """Seconds after which a trial must have come to rest."""
+UNLIMITED = {"CRATON_EDGE_RATE": "0", "CRATON_EDGE_SIGN_INS": "0"}
+"""All customers of a trial come from one address."""
 LOOK = 0.1
 """Seconds between two looks whether all is quiet."""
 Verdict = Literal["ok", "failed", "not reached"]
@@ -87,7 +89,7 @@ class ArmedPlan(Plan):
         """One process of a service."""
         plain = super().program(service, replica)
         command = [*plain.command[:2], "craton.lab.crashtest_armed", self.package]
-        return replace(plain, command=command, environ=dict(plain.environ) | {CONTROL: str(self.control)})
+        return replace(plain, command=command, environ=dict(plain.environ) | UNLIMITED | {CONTROL: str(self.control)})
 
     @classmethod
     def of(cls, plan: Plan, control: Path) -> ArmedPlan:

@@ -47,7 +47,8 @@ class Plan:
     @property
     def url(self) -> str:
         """Where people find the API."""
-        return f"http://{HOST}:{self.port}"
+        certificate = "CRATON_EDGE_CERTIFICATE" if self.gateway == "craton" else "CRATON_GATEWAY_CERTIFICATE"
+        return f"{'https' if self.environ.get(certificate) else 'http'}://{HOST}:{self.port}"
 
     def databases(self) -> dict[str, str]:
         """The database of each service."""

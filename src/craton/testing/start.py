@@ -30,6 +30,7 @@ from craton.run.grants import OPERATOR
 from craton.run.linking import KINDS, Way
 from craton.run.operating import Operator
 from craton.run.process import Process
+from craton.settings import settings_of
 from craton.sources import Clock, Ids
 from craton.testing.abroad import Abroad
 from craton.topology import Service, Topology, load_topologies, topology_file
@@ -49,7 +50,7 @@ class Running:
         self.topology = replace(topology, links={"* -> *": link}) if link in KINDS else topology
         self.databases, self.options = databases, options
         self.processes: dict[str, Process] = {}
-        self.sockets, self.ports = Path(), dict[str, int]()
+        self.sockets, self.ports = Path(), {service.name: free_port() for service in topology.services if service.command}
         self.doors: dict[str, AbstractAsyncContextManager[object]] = {}
 
     def get(self, contract: Callable[..., T]) -> T:
@@ -67,9 +68,11 @@ class Running:
     def edge(self) -> Any:
         """The public HTTP face: an ASGI application, for `httpx.ASGITransport(running.edge)`."""
         from craton.edge.rest import edge
+        from craton.edge.settings import EdgeSettings
 
         sites = {module.path: self.site(module) for module in self.application.modules if module.asgi}
-        return edge(self.door, self.door.tokens, sites=sites)
+        settings = settings_of(EdgeSettings, "edge", self.door.environ)
+        return edge(self.door, self.door.tokens, settings=settings, sites=sites)
 
     def site(self, module: Module) -> Any:
         """The ASGI application of a module, wherever it is now."""
@@ -119,9 +122,8 @@ class Running:
         """A program in another language, as `craton run` would start it."""
         data = self.sockets / service.name
         data.mkdir(exist_ok=True)
-        self.ports[service.name] = port = self.ports.get(service.name) or free_port()
         return Abroad(program_of(
-            service, 1, port=port, data=data, here=topology_file(package_of(self.application)).parent,
+            service, 1, port=self.ports[service.name], data=data, here=topology_file(package_of(self.application)).parent,
             topology=self.topology.name, secret=SECRET, environ={**os.environ, **self.options["environ"]},
         ))
 
