@@ -24,10 +24,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_tools import protoc
 
+from craton import NotRun, SettingsError
 from craton.calls.context import Caller
+from craton.calls.link import Reply, Request
+from craton.calls.links.grpc.link import GrpcLink
 from craton.calls.links.grpc.server import GrpcServer
+from craton.calls.links.grpc.tls import server_credentials
+from craton.calls.links.rpc.tls import Protection, tls_of
 from craton.edge.authentication import Tokens
 from craton.export.proto import write
+from craton.run.certs import certs
 from craton.run.linking import schema_of, serve_grpc
 from craton.testing.start import SECRET, start, user
 from tests.calls.gallery.application import gallery
@@ -67,10 +73,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(address: str) -> AsyncIterator[Served]:
+async def serving(address: str, *, tls: Protection = None, **environ: str) -> AsyncIterator[Served]:
     """The gallery, in this process, behind a real socket."""
-    async with start(gallery) as running:
+    async with start(gallery, environ=environ) as running:
         process = running.processes["gallery"]
+        process.tls = tls
         async with cast("GrpcServer", serve_grpc(process, address)) as server:
             async with grpc.aio.insecure_channel(server.address) as channel:
                 yield Served(server, channel, process.hosted["paintings"].instance)
@@ -312,3 +319,56 @@ async def test_a_running_call_is_answered_before_the_server_leaves(open_gallery:
     walls.door.set()
     assert (await call).result == 1
     await closing
+
+
+# ---------------------------------------------------------------------- limits and TLS
+
+
+async def test_who_asks_too_often_is_told_to_wait(tmp_path: Path, stubs: Any) -> None:
+    async with serving("127.0.0.1:0", CRATON_EDGE_RATE="0.01", CRATON_EDGE_BURST="2") as found:
+        client = stubs.client(found.channel)
+        for _ in range(2):
+            await client.Nothing(stubs.NothingRequest())
+        refused = (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS")
+        assert await failing(client.Nothing(stubs.NothingRequest())) == refused
+        await client.Me(stubs.MeRequest(), metadata=found.as_caller(user("ann")))  # who has a token counts alone
+
+
+async def test_a_request_may_be_no_larger_than_over_http(tmp_path: Path, stubs: Any) -> None:
+    async with serving(f"unix:{tmp_path}/s", CRATON_EDGE_BODY="100") as found:
+        call = stubs.client(found.channel).Seen(stubs.SeenRequest(title="x" * 200))
+        assert await failing(call) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_LARGE")
+
+
+async def test_between_machines_the_server_shows_its_certificate(tmp_path: Path, stubs: Any) -> None:
+    certs(tmp_path / "tls", ["gallery"], hosts=["127.0.0.1"])
+    tls = tls_of(str(tmp_path / "tls"), "gallery")
+    authority = grpc.ssl_channel_credentials((tmp_path / "tls/ca.crt").read_bytes())
+    async with serving("127.0.0.1:0", tls=tls) as found:
+        async with grpc.aio.secure_channel(found.server.address, authority) as channel:
+            assert (await stubs.client(channel).Seen(stubs.SeenRequest())).result == ["nobody"]
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stubs.client(found.channel).Seen(stubs.SeenRequest(), timeout=2)  # without TLS
+        assert (await asked_by_a_service(found, peer="gallery", tls=tls)).status == "ok"
+        with pytest.raises(NotRun, match="failed to connect"):
+            await asked_by_a_service(found, peer="another", tls=tls)
+        with pytest.raises(NotRun, match="failed to connect"):
+            await asked_by_a_service(found, peer="gallery", tls=None)
+
+
+async def asked_by_a_service(found: Served, *, peer: str, tls: Protection) -> Reply:
+    """What a service is answered that takes the other for `peer`."""
+    link = GrpcLink(
+        [found.server.address], schema_of(gallery), secret=SECRET, service="operator", needs=frozenset({"paintings"}),
+        peer=peer, tls=tls,
+    )
+    try:
+        return await link.send(Request("paintings.seen", b"\x80", timeout=5))
+    finally:
+        await link.close()
+
+
+def test_an_address_that_others_can_reach_is_not_left_unprotected() -> None:
+    with pytest.raises(SettingsError, match="nothing protects it"):
+        server_credentials("0.0.0.0:0", None)
+    assert server_credentials("0.0.0.0:0", "off") is None
