@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from craton.calls.link import Reply, Request
 from craton.calls.links.rpc import RpcServer, connection
+from craton.calls.links.rpc.frames import Frame
 from craton.errors import OutcomeUnknown
 from tests.calls.test_rpc_failures import SECRET, link_to, process
 from tests.until import until
@@ -40,16 +42,20 @@ async def test_a_peer_that_takes_its_time_is_waited_for(tmp_path: Path, monkeypa
         await gate.wait()
         return Reply("ok", b"late")
 
-    def count(found: object) -> None:
-        nonlocal asked
-        asked += 1
+    def counted(take: Callable[[Frame], None]) -> Callable[[Frame], None]:
+        def count(found: Frame) -> None:
+            nonlocal asked
+            asked += 1
+            take(found)
+
+        return count
 
     async with RpcServer(slow, f"unix:{tmp_path}/1.sock", secret=SECRET) as server:
         link = link_to(server.address)
         waiting = asyncio.create_task(link.send(Request("shop.slow", b"")))
         await until(lambda: any(c.calls for c in server.connections))
         for one in server.connections:
-            monkeypatch.setattr(one, "take", lambda found, take=one.take: (count(found), take(found)))
+            monkeypatch.setattr(one, "take", counted(one.take))
         await until(lambda: asked >= 4, seconds=20)  # it was asked, and answered, again and again
         gate.set()
         assert (await waiting).body == b"late"

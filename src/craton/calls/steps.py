@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, cast
 
+from craton.calls.ahead import Ahead
 from craton.calls.context import CONTEXT
 from craton.errors import OutcomeUnknown
 
@@ -22,16 +23,31 @@ class Steps:
         return self
 
     async def __anext__(self) -> Any:
-        token, time = CONTEXT.set(self.now), asyncio.timeout_at(self.now.deadline)
+        deadline, token = self.now.deadline, CONTEXT.set(self.now)
         try:
-            async with time:
+            if deadline is None:
                 return await anext(self.items)
-        except TimeoutError as error:
-            if not time.expired():
-                raise
-            raise OutcomeUnknown(f"{self.name}: its deadline passed before its end.") from error
+            if asyncio.get_running_loop().time() >= deadline:
+                raise self.late()
+            step = Ahead(cast("Coroutine[Any, Any, Any]", anext(self.items)))
+            return step.result if step.done else await self.in_time(step, deadline)
         finally:
             CONTEXT.reset(token)
+
+    async def in_time(self, step: Ahead[Any], deadline: float) -> Any:
+        """A step that has to wait for something."""
+        time = asyncio.timeout_at(deadline)
+        try:
+            async with time:
+                return await step
+        except TimeoutError as error:
+            if time.expired():
+                raise self.late() from error
+            raise
+
+    def late(self) -> OutcomeUnknown:
+        """What to say when there is no time left."""
+        return OutcomeUnknown(f"{self.name}: its deadline passed before its end.")
 
     async def aclose(self) -> None:
         """End it, wherever it is."""
