@@ -47,8 +47,7 @@ class Plan:
     @property
     def url(self) -> str:
         """Where people find the API."""
-        certificate = "CRATON_EDGE_CERTIFICATE" if self.gateway == "craton" else "CRATON_GATEWAY_CERTIFICATE"
-        return f"{'https' if self.environ.get(certificate) else 'http'}://{HOST}:{self.port}"
+        return f"{'https' if self.environ.get('CRATON_EDGE_CERTIFICATE') else 'http'}://{HOST}:{self.port}"
 
     def databases(self) -> dict[str, str]:
         """The database of each service."""
