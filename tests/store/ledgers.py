@@ -15,6 +15,7 @@ import httpx
 
 from apps.store.application import store
 from craton.testing.start import Running
+from tests.store import books_in_node
 
 Row = Mapping[str, Any]
 OWN = {
@@ -84,6 +85,9 @@ async def read_tables(running: Running, *, every: bool = True) -> dict[str, list
             for module in store.kept(service.modules)
             for table in (*(OWN.get(module.name, ()) if every else ()), *EVERY)
         ]
+        if service.command:
+            found |= books_in_node.tables(running) if every else {}
+            continue
         if not wanted:
             continue
         url = databases[service.name]

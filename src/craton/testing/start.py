@@ -50,7 +50,7 @@ class Running:
         self.topology = replace(topology, links={"* -> *": link}) if link in KINDS else topology
         self.databases, self.options = databases, options
         self.processes: dict[str, Process] = {}
-        self.sockets, self.ports = Path(), {service.name: free_port() for service in topology.services if service.command}
+        self.sockets, self.ports = Path(), {s.name: free_port() for s in topology.services if s.command}
         self.doors: dict[str, AbstractAsyncContextManager[object]] = {}
 
     def get(self, contract: Callable[..., T]) -> T:
@@ -120,11 +120,11 @@ class Running:
 
     def program(self, service: Service) -> Abroad:
         """A program in another language, as `craton run` would start it."""
-        data = self.sockets / service.name
+        data, here = self.sockets / service.name, topology_file(package_of(self.application)).parent
         data.mkdir(exist_ok=True)
         return Abroad(program_of(
-            service, 1, port=self.ports[service.name], data=data, here=topology_file(package_of(self.application)).parent,
-            topology=self.topology.name, secret=SECRET, environ={**os.environ, **self.options["environ"]},
+            service, 1, port=self.ports[service.name], data=data, here=here, topology=self.topology.name,
+            secret=SECRET, environ={**os.environ, **self.options["environ"]},
         ))
 
     def address(self, service: str) -> str:

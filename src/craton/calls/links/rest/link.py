@@ -196,7 +196,7 @@ class Replica:
     def __init__(self, address: str) -> None:
         self.address, self.path = address, address.removeprefix("unix:") if address.startswith("unix:") else ""
         self.origin = "http://service" if self.path else address if "://" in address else f"http://{address}"
-        self.load, self.aside_until = 0, 0.0
+        self.load, self.aside_until, self.away = 0, 0.0, False
         self.session: aiohttp.ClientSession | None = None
 
     async def ask(self, asked: Asked, headers: dict[str, str]) -> aiohttp.ClientResponse:
@@ -207,7 +207,9 @@ class Replica:
         try:
             url = URL(self.origin + asked.target, encoded=True)
             body = BytesIO(asked.body) if len(asked.body) > LARGE else asked.body or None
-            return await self.session.request(asked.verb, url, data=body, headers=headers, allow_redirects=False)
+            response = await self.session.request(asked.verb, url, data=body, headers=headers, allow_redirects=False)
+            self.away = False
+            return response
         except BaseException:
             self.load -= 1
             raise
@@ -228,9 +230,9 @@ class Replica:
         """Ask others first, for a moment."""
         now = asyncio.get_running_loop().time()
         why = f"{self.address} cannot be reached ({getattr(error, 'strerror', None) or error})"
-        if self.aside_until < now - ASIDE_SECONDS:
+        if not self.away:
             log.warning("rest: %s; trying again in a moment", why)
-        self.aside_until = now + ASIDE_SECONDS
+        self.away, self.aside_until = True, now + ASIDE_SECONDS
         return why
 
     async def close(self) -> None:
