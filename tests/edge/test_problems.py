@@ -50,7 +50,8 @@ async def asked(service: Service, verb: str, path: str, caller: Caller = NOBODY,
 
 
 async def test_a_fault_has_its_status_its_type_and_its_fields(service: Service) -> None:
-    answer = await asked(service, "PUT", "/stock/mug", CLERK, json={"quantity": 6}, headers=KEY | {"X-Request-ID": "r1"})
+    own = KEY | {"X-Request-ID": "r1"}
+    answer = await asked(service, "PUT", "/stock/mug", CLERK, json={"quantity": 6}, headers=own)
     assert answer.json() == {
         "instance": "urn:craton:request:r1",
         "type": "urn:craton:store:out-of-stock", "title": "Not enough on hand", "status": 409,

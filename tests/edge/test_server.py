@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import ssl
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +15,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from craton.edge.server import serve_http
+from craton.edge.settings import EdgeSettings
 from craton.errors import SettingsError
+from craton.run.certs import certs
 from tests.edge.desk import Service, app_of
 from tests.until import until
 
@@ -119,3 +124,91 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
         lines = await lines_of(reader)
         writer.close()
     assert lines[0].startswith(b"HTTP/1.1 413 ")
+
+
+async def raw(port: int, *parts: bytes, ssl: Any = None) -> tuple[bytes, dict[str, Any]]:
+    """What the server answers to bytes, until it closes the connection: the head, and the problem."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=ssl)
+    for part in parts:
+        writer.write(part)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return head.lower(), json.loads(body) if body else {}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "kind"),
+    [
+        (b"GET /stock/abc HTTP/1.1\r\nBroken\r\n\r\n", 400, "malformed"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 40_000 + b"\r\n\r\n", 431, "head-too-large"),
+        (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n", 431, "head-too-large"),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10_000, 431, "head-too-large"),
+    ],
+)
+async def test_what_is_no_request_is_refused_with_a_problem(request_: bytes, status: int, kind: str) -> None:
+    async with serve_http(app_of(Service()), "127.0.0.1:0") as port:
+        head, problem = await raw(port, request_)
+    assert head.startswith(b"http/1.1 %d " % status) and head.count(b"connection: close") == 1
+    assert b"content-type: application/problem+json" in head
+    assert (problem["type"], problem["status"]) == (f"urn:craton:problem:{kind}", status)
+
+
+async def test_who_takes_too_long_to_ask_is_told_so_and_who_says_nothing_is_let_go() -> None:
+    impatient = EdgeSettings(patience=0.2)
+    async with serve_http(app_of(Service(), settings=impatient), "127.0.0.1:0", settings=impatient) as port:
+        slow, silent, half = await asyncio.gather(
+            raw(port, b"GET /stock/abc HT"), raw(port),
+            raw(port, b"POST /ask HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"),
+        )
+    assert slow[1]["status"] == half[1]["status"] == 408
+    assert silent == (b"", {})
+
+
+async def test_connections_are_kept_and_requests_may_follow_without_waiting() -> None:
+    async with serve_http(app_of(Service()), "127.0.0.1:0") as port:
+        last = b"GET /stock/abcd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /stock/abc HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + last)
+        answer = await reader.read()
+        writer.close()
+    assert answer.count(b"HTTP/1.1 200 OK") == 4 and answer.endswith(b"4")
+
+
+async def test_too_many_connections_are_refused() -> None:
+    few = EdgeSettings(connections=1)
+    async with serve_http(app_of(Service()), "127.0.0.1:0", settings=few) as port, httpx.AsyncClient() as http:
+        assert (await http.get(f"http://127.0.0.1:{port}/stock/abc")).status_code == 200
+        head, problem = await raw(port)
+    assert head.startswith(b"http/1.1 503 ") and b"retry-after: 1" in head
+    assert problem["type"] == "urn:craton:problem:not-run"
+
+
+async def test_a_header_that_holds_the_end_of_a_line_is_never_sent() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"a", b"b\r\nset-cookie: c")]})
+        await send({"type": "http.response.body"})
+
+    async with serve_http(app, "127.0.0.1:0") as port:
+        head, _ = await raw(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"set-cookie" not in head
+
+
+async def test_it_speaks_tls_and_says_that_browsers_must_keep_to_it(tmp_path: Path) -> None:
+    certs(tmp_path, ["front"], hosts=["127.0.0.1"])
+    settings = EdgeSettings(certificate=f"{tmp_path}/front.crt", key=f"{tmp_path}/front.key")
+    trusted = ssl.create_default_context(cafile=f"{tmp_path}/ca.crt")
+    app = app_of(Service(), settings=settings)
+    async with serve_http(app, "127.0.0.1:0", settings=settings) as port, httpx.AsyncClient(verify=trusted) as http:
+        answer = await http.get(f"https://127.0.0.1:{port}/stock/abc")
+        assert (answer.json(), answer.headers["strict-transport-security"]) == (3, "max-age=31536000")
+        old = ssl.create_default_context(cafile=f"{tmp_path}/ca.crt")
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert (await raw(port, b"GET / HTTP/1.0\r\n\r\n", ssl=old))[1]["status"] == 404
+
+
+async def test_a_certificate_that_cannot_be_read_is_told() -> None:
+    settings = EdgeSettings(certificate="/nowhere.crt", key="/nowhere.key")
+    with pytest.raises(SettingsError, match="TLS with /nowhere"):
+        async with serve_http(app_of(Service()), "127.0.0.1:0", settings=settings):
+            pass

@@ -78,7 +78,7 @@ class Protocol(HttpToolsProtocol):
         """Answer what is no request, and close the connection. A response that has begun is only broken off."""
         if self.cycle is None or self.cycle.response_complete:
             body = to_json(problem.body)
-            told = {"content-type": MEDIA_TYPE, "content-length": len(body), "connection": "close", **problem.headers}
+            told = {**problem.headers, "Content-Type": MEDIA_TYPE, "Content-Length": len(body), "Connection": "close"}
             head = "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode()
             self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + body)
         self.transport.close()
@@ -99,7 +99,7 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         name = name.lower()
-        self.size += len(name) + len(value)
+        self.size += len(name) + len(value) + 4
         if self.size > self.head_limit:
             raise TooMuch
         if name == b"expect" and value.lower() == b"100-continue":
