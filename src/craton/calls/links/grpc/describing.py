@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
@@ -15,18 +15,7 @@ import msgspec
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorProto
 
 from craton.calls.links.grpc.numbers import Numbers
-from craton.calls.links.grpc.shapes import (
-    Choice,
-    Field,
-    Instant,
-    Length,
-    Message,
-    Record,
-    Row,
-    Scalar,
-    Wrapped,
-    enumeration,
-)
+from craton.calls.links.grpc.shapes import ENUM, MESSAGE, MISSING, Choice, Field, Message, Record, Row, Scalar, Wrapped
 from craton.crossing import UNIONS, fields_of, is_value
 from craton.errors import DeclarationError
 from craton.values import Secret
@@ -39,25 +28,32 @@ def same(value: Any) -> Any:
     return value
 
 
-SCALARS: dict[Any, tuple[str, Callable[[Any], Any]]] = {
-    bool: ("bool", same), int: ("int64", same), float: ("double", same), str: ("string", same), bytes: ("bytes", same),
-    Secret: ("string", Secret.reveal), Decimal: ("string", str), UUID: ("string", str),
-    date: ("string", date.isoformat), time: ("string", time.isoformat),
+def instant(value: datetime) -> datetime:
+    """A point in time. ValueError where it is not known which one is meant."""
+    if value.tzinfo is None:
+        raise ValueError(f"{value} has no time zone, and protobuf has instants: make it in UTC")
+    return value
+
+
+def scalar(form: str, code: int, to: Any = same, back: Any = same) -> tuple[str, int, Any, Any]:
+    """One of SCALARS."""
+    return form, code, to, back
+
+
+SCALARS = {
+    bool: scalar("bool", 8), int: scalar("int64", 3), float: scalar("double", 1), str: scalar("string", 9),
+    bytes: scalar("bytes", 12), Secret: scalar("string", 9, Secret.reveal), UUID: scalar("string", 9, str),
+    Decimal: scalar("string", 9, str), date: scalar("string", 9, date.isoformat),
+    time: scalar("string", 9, time.isoformat),
+    datetime: scalar("google.protobuf.Timestamp", MESSAGE, instant, lambda found: found.ToDatetime(UTC)),
+    timedelta: scalar("google.protobuf.Duration", MESSAGE, same, lambda found: found.ToTimedelta()),
 }
-"""Their types in protobuf, and how they are written; all but the first five are read from text by the codec."""
-KNOWN: dict[Any, Callable[[], Message]] = {
-    datetime: lambda: Instant("google.protobuf.Timestamp", (datetime,)),
-    timedelta: lambda: Length("google.protobuf.Duration", (timedelta,)),
-    NoneType: lambda: Message("google.protobuf.Empty", (NoneType,)),
-}
+"""Their types in protobuf, the numbers of these, how they are written, and read: what is text the codec reads."""
 ALTERNATIVES = {str: "text", int: "integer", float: "number", bool: "boolean", bytes: "data"}
 """What the alternatives of a union are called that have no name of their own."""
-TYPES: dict[str, Any] = {"bool": 8, "int64": 3, "double": 1, "string": 9, "bytes": 12}
-"""FieldDescriptorProto.Type"""
-ENUM: Any = 14
-MESSAGE: Any = 11
 OPTIONAL: Any = 1
 REPEATED: Any = 3
+"""FieldDescriptorProto.Label"""
 
 
 def bare(kind: Any) -> Any:
@@ -140,9 +136,10 @@ class Describer:
         if len(found) > 1:
             return self.inner(Choice, place.message(camel(name)), [(name_of(one), one) for one in found])
         if kind in SCALARS:
-            return Scalar(SCALARS[kind][0], (kind,), SCALARS[kind][1], same)
-        if kind in KNOWN:
-            return KNOWN[kind]()
+            form, code, to, back = SCALARS[kind]
+            return Scalar(form, code, (kind,), to, back)
+        if kind is NoneType:
+            return Message("google.protobuf.Empty", (NoneType,))
         if is_value(get_origin(kind) or kind):
             return self.record(kind)
         if isinstance(kind, type) and issubclass(kind, Enum):
@@ -161,7 +158,7 @@ class Describer:
         if item is not None and not nullable and default in (..., (), frozenset()):
             return Field(name, self.shape(item, place, name), key or name, repeated=True)
         shape = self.one_of(found, place, name)
-        presence = isinstance(shape, Message) or nullable or default is not ...
+        presence = shape.code == MESSAGE or nullable or default is not ...
         return Field(name, shape, key or name, presence=presence, nullable=nullable)
 
     # ------------------------------------------------------------------ messages
@@ -221,15 +218,13 @@ class Describer:
 
     def describe(self, one: Field, inside: DescriptorProto, *, number: int, chosen: bool) -> None:
         """Describe one field. `chosen`: of a oneof."""
-        label = REPEATED if one.repeated else OPTIONAL
-        made, scalar = inside.field.add(name=one.name, number=number, label=label), isinstance(one.shape, Scalar)
-        if one.shape.form in TYPES:
-            made.type = TYPES[one.shape.form]
-        else:
-            made.type, made.type_name = ENUM if scalar else MESSAGE, f".{one.shape.form}"
+        made = inside.field.add(name=one.name, number=number, label=REPEATED if one.repeated else OPTIONAL)
+        made.type = cast("Any", one.shape.code)
+        if one.shape.code in (ENUM, MESSAGE):
+            made.type_name = f".{one.shape.form}"
         if chosen:
             made.oneof_index = 0
-        elif one.presence and scalar:  # protobuf describes `optional` as a oneof of one field
+        elif one.presence and one.shape.code != MESSAGE:  # protobuf describes `optional` as a oneof of one field
             made.proto3_optional, made.oneof_index = True, len(inside.oneof_decl)
             inside.oneof_decl.add(name=f"_{one.name}")
 
@@ -246,7 +241,7 @@ class Describer:
     def literal(self, found: tuple[Any, ...], place: Place, name: str) -> Shape:
         """Some texts as an enumeration; numbers stay numbers."""
         if all(isinstance(one, int) for one in found):
-            return Scalar("int64", (int,), same, same)
+            return Scalar("int64", 3, (int,), same, same)
         return self.values([(word(one), one, one) for one in found], place, name)
 
     def values(
@@ -261,8 +256,9 @@ class Describer:
         for gone, number in self.numbers.gone(full, numbers).items():
             inside.reserved_name.append(gone)
             inside.reserved_range.add(start=number, end=number)
-        meant = [(value, plain, number) for (_, value, plain), number in zip(found, numbers.values(), strict=True)]
-        return enumeration(full, kinds, numbers=meant)
+        to = {value: number for (_, value, _), number in zip(found, numbers.values(), strict=True)}
+        back = {to[value]: plain for _, value, plain in found} | {0: MISSING}
+        return Scalar(full, ENUM, kinds, to.__getitem__, lambda number: back.get(number, f"number {number}"))
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> Any:

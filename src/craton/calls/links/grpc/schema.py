@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import msgspec
 from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -16,7 +17,7 @@ from craton.application import Application
 from craton.calls import codec
 from craton.calls.links.grpc.describing import Describer, camel
 from craton.calls.links.grpc.numbers import Numbers
-from craton.calls.links.grpc.shapes import Message, Record, Scalar, plain
+from craton.calls.links.grpc.shapes import Message, Record, Scalar
 from craton.contract import Method, methods_of
 from craton.errors import DeclarationError, Failed, InvalidArguments
 from craton.module import Module
@@ -42,9 +43,14 @@ class Described:
     faults: dict[str, tuple[type[Fault], Record]] = field(default_factory=dict)
     named: dict[str, tuple[Any, Scalar | Message]] = field(default_factory=dict)
 
-    def new(self, shape: Message) -> Any:
-        """An empty message."""
-        return GetMessageClass(self.pool.FindMessageTypeByName(shape.form))()
+    def written(self, shape: Message, value: Any) -> Any:
+        """A value as a message."""
+        return GetMessageClass(self.pool.FindMessageTypeByName(shape.form))(**shape.to(value))
+
+    def read(self, shape: Message, data: bytes) -> bytes:
+        """What a message holds, in the one encoding."""
+        kind: Any = GetMessageClass(self.pool.FindMessageTypeByName(shape.form))
+        return msgspec.msgpack.encode(shape.back(kind.FromString(data)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,42 +71,34 @@ class Rpc:
     def pack(self, body: bytes) -> bytes:
         """Encoded arguments as a request; InvalidArguments where they have no form in protobuf."""
         try:
-            return self.written(self.request, codec.decode_arguments(self.method, body))
+            return self.serialized(self.request, codec.decode_arguments(self.method, body))
         except UNFIT as error:
             raise InvalidArguments(f"{self.name}: {error}.") from error
 
     def unpack(self, data: bytes) -> bytes:
         """A request as encoded arguments; InvalidArguments where it is none."""
         try:
-            return self.read(self.request, data)
+            return self.described.read(self.request, data)
         except UNFIT as error:
             raise InvalidArguments(f"{self.name}: this is no {self.request.form}.") from error
 
     def pack_result(self, body: bytes) -> bytes:
         """An encoded result as a response; Failed where it has no form in protobuf."""
         try:
-            return self.written(self.response, codec.decode(self.method.result, body))
+            return self.serialized(self.response, codec.decode(self.method.result, body))
         except UNFIT as error:
             raise Failed(self.name, f"its result cannot be sent: {error}") from error
 
     def unpack_result(self, data: bytes) -> bytes:
         """A response as an encoded result; Failed where it is none."""
         try:
-            return self.read(self.response, data)
+            return self.described.read(self.response, data)
         except UNFIT as error:
             raise Failed(self.name, f"its result is no {self.response.form}") from error
 
-    def written(self, shape: Message, value: Any) -> bytes:
-        """A value as a message."""
-        message = self.described.new(shape)
-        shape.write(message, value)
-        return cast("bytes", message.SerializeToString())
-
-    def read(self, shape: Message, data: bytes) -> bytes:
-        """What a message holds, encoded."""
-        message = self.described.new(shape)
-        message.ParseFromString(data)
-        return plain(shape.get(message))
+    def serialized(self, shape: Message, value: Any) -> bytes:
+        """A value as the bytes of a message."""
+        return cast("bytes", self.described.written(shape, value).SerializeToString())
 
 
 class Schema:

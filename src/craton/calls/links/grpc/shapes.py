@@ -1,68 +1,47 @@
-"""Shapes: how values are written into protobuf messages, and read from them as what the codec takes."""
+"""Shapes: what protobuf messages are made of for a value, and what is read from them for the codec."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
 from typing import Any
 
-import msgspec
-
 MISSING: Any = object()
+ENUM, MESSAGE = 14, 11  # of FieldDescriptorProto.Type
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A field that holds one value. `form` is its type in protobuf; `kinds` are the classes that are written so."""
+    """What one value is made of, and read from. `form` is its type in protobuf, `code` the number of that, and `kinds`
+    the classes that are written so."""
 
     form: str
+    code: int
     kinds: tuple[type, ...]
     to: Callable[[Any], Any]
     back: Callable[[Any], Any]
-    enum: bool = False
-
-    def put(self, message: Any, name: str, value: Any) -> None:
-        """Set a field."""
-        setattr(message, name, self.to(value))
-
-    def add(self, items: Any, value: Any) -> None:
-        """Add to a repeated field."""
-        items.append(self.to(value))
-
-    def get(self, found: Any) -> Any:
-        """What stands in a field."""
-        return self.back(found)
 
 
 @dataclass(slots=True)
 class Message:
-    """A field that holds a message; by itself, one without fields, which stands for None."""
+    """The same of what becomes a message; by itself, one without fields, which stands for None."""
 
     form: str
     kinds: tuple[type, ...]
     fields: list[Field] = field(default_factory=list)
+    code = MESSAGE
 
-    def put(self, message: Any, name: str, value: Any) -> None:
-        """Set a field."""
-        part = getattr(message, name)
-        part.SetInParent()
-        self.write(part, value)
+    def to(self, value: Any) -> dict[str, Any]:
+        """The message's fields."""
+        return {}
 
-    def add(self, items: Any, value: Any) -> None:
-        """Add to a repeated field."""
-        self.write(items.add(), value)
-
-    def write(self, message: Any, value: Any) -> None:
-        """Write a value into an empty message."""
-
-    def get(self, found: Any) -> Any:
-        """The value in a message, made of plain parts; MISSING where there is none."""
+    def back(self, found: Any) -> Any:
+        """The value, in plain parts; MISSING where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a message. `presence`: whether it can be told apart that it is not set, which means None where it is
+    """One field of a message. `presence`: whether it can be told that it is not set, which means None where it is
     `nullable`, and else that its default counts. `key` is its name in the one encoding."""
 
     name: str
@@ -77,23 +56,20 @@ class Field:
         """What may not change under its number."""
         return f"repeated {self.shape.form}" if self.repeated else self.shape.form
 
-    def put(self, message: Any, value: Any) -> None:
-        """Write the field's value into its message."""
+    def to(self, value: Any) -> Any:
+        """What it is set to; None leaves it."""
         if self.repeated:
-            items = getattr(message, self.name)
-            for item in value:
-                self.shape.add(items, item)
-        elif value is not None:
-            self.shape.put(message, self.name, value)
+            return [self.shape.to(item) for item in value]
+        return None if value is None else self.shape.to(value)
 
-    def take(self, message: Any) -> Any:
-        """Read it: MISSING where it is not set."""
+    def back(self, message: Any) -> Any:
+        """Its value; MISSING where it is not set."""
         found = getattr(message, self.name)
         if self.repeated:
-            return [self.shape.get(item) for item in found]
+            return [self.shape.back(item) for item in found]
         if self.presence and not message.HasField(self.name):
             return None if self.nullable else MISSING
-        return self.shape.get(found)
+        return self.shape.back(found)
 
 
 class Record(Message):
@@ -101,14 +77,13 @@ class Record(Message):
 
     config: Any = None
 
-    def write(self, message: Any, value: Any) -> None:
-        """Write each field."""
-        for one in self.fields:
-            one.put(message, getattr(value, one.name))
+    def to(self, value: Any) -> dict[str, Any]:
+        """Its fields."""
+        return {one.name: one.to(getattr(value, one.name)) for one in self.fields}
 
-    def get(self, found: Any) -> Any:
+    def back(self, found: Any) -> Any:
         """Its fields, as msgspec has them."""
-        taken = [(one.key, one.take(found)) for one in self.fields]
+        taken = [(one.key, one.back(found)) for one in self.fields]
         if self.config.array_like:
             return [*([] if self.config.tag is None else [self.config.tag]), *(value for _, value in taken)]
         tag = {self.config.tag_field: self.config.tag} if self.config.tag_field else {}
@@ -118,73 +93,34 @@ class Record(Message):
 class Row(Message):
     """A tuple of so many items."""
 
-    def write(self, message: Any, value: Any) -> None:
-        """Write each item."""
-        for one, item in zip(self.fields, value, strict=True):
-            one.put(message, item)
-
-    def get(self, found: Any) -> Any:
+    def to(self, value: Any) -> dict[str, Any]:
         """Its items."""
-        return [one.take(found) for one in self.fields]
+        return {one.name: one.to(item) for one, item in zip(self.fields, value, strict=True)}
+
+    def back(self, found: Any) -> Any:
+        """Its items."""
+        return [one.back(found) for one in self.fields]
 
 
 class Wrapped(Message):
     """What is no message by itself, in a message of one field: a result, a list in a list, an item that may be None."""
 
-    def write(self, message: Any, value: Any) -> None:
-        """Write what is wrapped."""
-        self.fields[0].put(message, value)
-
-    def get(self, found: Any) -> Any:
+    def to(self, value: Any) -> dict[str, Any]:
         """What is wrapped."""
-        return self.fields[0].take(found)
+        return {self.fields[0].name: self.fields[0].to(value)}
+
+    def back(self, found: Any) -> Any:
+        """What is wrapped."""
+        return self.fields[0].back(found)
 
 
 class Choice(Message):
     """One of several types: a `oneof`."""
 
-    def write(self, message: Any, value: Any) -> None:
-        """Write it as the type that it is of."""
-        next(one for one in self.fields if type(value) in one.shape.kinds).put(message, value)
+    def to(self, value: Any) -> dict[str, Any]:
+        """The value, as the type that it is of."""
+        return {one.name: one.to(value) for one in self.fields if type(value) in one.shape.kinds}
 
-    def get(self, found: Any) -> Any:
+    def back(self, found: Any) -> Any:
         """Whichever is set."""
-        return next((one.take(found) for one in self.fields if found.HasField(one.name)), None)
-
-
-class Instant(Message):
-    """A point in time, as google.protobuf.Timestamp, which knows no time zones."""
-
-    def write(self, message: Any, value: Any) -> None:
-        """Write it; ValueError where it is not known which instant is meant."""
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone, and gRPC carries instants: make it in UTC")
-        message.FromDatetime(value)
-
-    def get(self, found: Any) -> Any:
-        """The instant, in UTC."""
-        return found.ToDatetime(UTC)
-
-
-class Length(Message):
-    """A time span, as google.protobuf.Duration."""
-
-    def write(self, message: Any, value: timedelta) -> None:
-        """Write it."""
-        message.FromTimedelta(value)
-
-    def get(self, found: Any) -> Any:
-        """The span."""
-        return found.ToTimedelta()
-
-
-def enumeration(name: str, kinds: tuple[type, ...], *, numbers: Sequence[tuple[Any, Any, int]]) -> Scalar:
-    """One of some values: each with what it is in the one encoding, and its number."""
-    to, back = {value: number for value, _, number in numbers}, {number: plain for _, plain, number in numbers}
-    back[0] = MISSING
-    return Scalar(name, kinds, to.__getitem__, lambda number: back.get(number, f"number {number}"), enum=True)
-
-
-def plain(value: Any) -> bytes:
-    """What was read, in the one encoding."""
-    return msgspec.msgpack.encode(value)
+        return next((one.back(found) for one in self.fields if found.HasField(one.name)), None)

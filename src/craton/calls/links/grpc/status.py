@@ -13,7 +13,6 @@ import grpc
 from craton.calls import codec
 from craton.calls.link import Reply
 from craton.calls.links.grpc.schema import Described
-from craton.calls.links.grpc.shapes import plain
 from craton.errors import CallError, NotRun, OutcomeUnknown
 from craton.values import Fault, body_of
 
@@ -70,10 +69,9 @@ def fault_status(reply: Reply, described: Described | None, application: str) ->
         code = grpc.StatusCode.FAILED_PRECONDITION
         return code, packed(code, reply.type, info)
     kind, shape = described.faults[reply.type]
-    value, message, code = codec.decode(body_of(kind), reply.body), described.new(shape), code_of(kind)
-    shape.write(message, value)
+    value, code = codec.decode(body_of(kind), reply.body), code_of(kind)
     words = ", ".join(f"{name} {getattr(value, name)}" for name in value.__struct_fields__)
-    return code, packed(code, f"{reply.type}: {words}" if words else reply.type, info, message)
+    return code, packed(code, f"{reply.type}: {words}" if words else reply.type, info, described.written(shape, value))
 
 
 def packed(code: grpc.StatusCode, text: str, *details: Any) -> Status:
@@ -98,9 +96,7 @@ def reply_of(error: grpc.aio.AioRpcError, described: Described | None, name: str
     if described is None or type_ not in described.faults:
         return Reply("fault", b"", type_)
     _, shape = described.faults[type_]
-    message = described.new(shape)
-    message.ParseFromString(said.get(shape.form, b""))
-    return Reply("fault", plain(shape.get(message)), type_)
+    return Reply("fault", described.read(shape, said.get(shape.form, b"")), type_)
 
 
 def unanswered(error: grpc.aio.AioRpcError, name: str) -> CallError:
