@@ -23,7 +23,7 @@ RENEW = update(sessions).where(sessions.c.id == bindparam("wanted")).values(
 END = update(sessions).where(sessions.c.id == bindparam("wanted"), sessions.c.ended.is_(None)).values(
     ended=bindparam("time"),
 )
-CLEAN = delete(sessions).where(sessions.c.expires < bindparam("time"))
+CLEAN = delete(sessions).where(sessions.c.expires <= bindparam("time"))
 
 
 @dataclass(frozen=True)

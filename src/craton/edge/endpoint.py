@@ -1,4 +1,4 @@
-"""Endpoints: each one method of a contract, from a request at the edge to the call, and from its result to the answer."""
+"""Endpoints: one method of a contract each, from a request at the edge to its call, and from a result to the answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from craton.calls.ahead import Ahead
@@ -17,7 +16,7 @@ from craton.calls.codec import to_json
 from craton.calls.context import NOBODY, Caller
 from craton.edge.authentication import Tokens
 from craton.edge.door import Door
-from craton.edge.exchange import JSON, Exchange, Pair
+from craton.edge.exchange import JSON, Disconnected, Exchange, Pair
 from craton.edge.gate import Gate
 from craton.edge.headers import admit, caller_of, is_known, key_of, trace_in, version_in, wait_of
 from craton.edge.operation import Operation
@@ -176,7 +175,7 @@ async def body_of(exchange: Exchange, gate: Gate) -> bytes:
     message = await exchange.receive()
     body: bytes = message.get("body", b"")
     if message["type"] == "http.disconnect":
-        raise ClientDisconnect
+        raise Disconnected
     if message.get("more_body", False):
         body = await rest_of(body, exchange, gate)
     if len(body) > gate.settings.body:
@@ -194,7 +193,7 @@ async def rest_of(body: bytes, exchange: Exchange, gate: Gate) -> bytes:
             while more and len(body) <= most:
                 message = await exchange.receive()
                 if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
+                    raise Disconnected
                 body, more = body + message.get("body", b""), message.get("more_body", False)
     except TimeoutError:
         raise Problem("request-timeout") from None
