@@ -7,21 +7,19 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from craton import Application, Module, query
 from craton.cli import main
 from craton.edge.settings import EdgeSettings
 from craton.errors import SettingsError
 from craton.run import gateway_process
 from craton.run.folder import free_port
-from craton.run.gateway import ANY, GatewaySettings, Passage, passages
+from craton.run.gateway import ANY, GatewaySettings, Passage, fronts, passages
 from craton.run.gateway_envoy import Envoy
-from craton.run.gateway_process import check_foreign, put
-from craton.topology import Service, Topology
-from tests.run.gateways import FRONT, NOWHERE, SPLIT
+from craton.run.gateway_process import put
+from tests.run.gateways import FRONT, SPLIT
 
 ADDRESSES = {service.name: (f"unix:/run/{service.name}",) for service in SPLIT.services}
 
@@ -91,21 +89,12 @@ def test_a_service_with_a_name_is_found_by_dns(tmp_path: Path) -> None:
     assert (kinds["stock"], kinds["prices"]) == ("STRICT_DNS", "STATIC")
 
 
-class Hints(Protocol):
-    """A contract in another language, one method of which needs to know who asks."""
-
-    @query(get="/hints/{sku}", allow="anyone")
-    async def hints(self, sku: str) -> tuple[str, ...]: ...
-
-    @query(get="/hints")
-    async def mine(self) -> tuple[str, ...]: ...
-
-
-def test_a_program_in_another_language_is_not_left_to_find_out_who_asks() -> None:
-    application = Application("front", [Module("hints", Hints, NOWHERE)])
-    check_foreign(application, Topology("t", (Service("hints", ("hints",)),)))
-    with pytest.raises(SettingsError, match=r"hints\.mine needs to know who asks"):
-        check_foreign(application, Topology("t", (Service("hints", ("hints",), command="node hints.js"),)))
+def test_what_a_program_in_another_language_hosts_is_asked_through_an_edge_that_it_believes() -> None:
+    services = tuple(replace(s, command="node desk.js" if s.name == "prices" else "") for s in SPLIT.services)
+    mixed = replace(SPLIT, services=services)
+    assert sorted(fronts(mixed)) == ["gateway", "office", "pages", "stock"]
+    shared = next(passage for passage in passages(FRONT, mixed) if passage.path == "/stock/{sku}")
+    assert {verb: target.service for verb, target in shared.verbs.items()}["PUT"] == "gateway"
 
 
 def test_without_envoy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,14 @@ def test_the_set_up_knows_the_url_the_secret_and_what_the_services_know(shop: Pa
 def test_a_placeholder_that_nothing_fills_is_refused_with_those_there_are(shop: Path, command: str) -> None:
     with pytest.raises(DeclarationError, match=r"there are \{python\}, \{data\} and \{port\}"):
         plan(shop, companions=(Companion("mail", command, {}),)).stages()
+
+
+@pytest.mark.parametrize("topology", ["monolith", "microservices"])
+def test_envoy_stands_in_front_of_services_that_each_serve_their_own_routes(shop: Path, topology: str) -> None:
+    made = replace(plan(shop, topology=topology), gateway="envoy", sockets=shop / "s")
+    _, services, (gateway,) = made.stages()
+    for program in services:
+        assert Environment.parse(program.environ).http == f"unix:{shop}/s/{program.name}.1.rest"
+    assert gateway.name == "gateway" and gateway.answers_at.port == 8000 and gateway.drain
+    assert "CRATON_SECRET" not in gateway.environ
+    assert (shop / "s" / "gateway" / "envoy.json").exists()

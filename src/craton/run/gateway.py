@@ -9,7 +9,7 @@ from typing import Literal
 from craton.application import Application
 from craton.routes import OWN
 from craton.settings import Settings
-from craton.topology import Topology
+from craton.topology import GATEWAY, Topology
 
 ANY = "any-service"
 """Stands for every service of Craton: each answers alike."""
@@ -59,11 +59,23 @@ class Passage:
         return {*self.verbs, *(["HEAD"] if "GET" in self.verbs else [])} - {"OPTIONS"}
 
 
+def front_of(topology: Topology, module: str) -> str:
+    """The service that answers for a module from outside: its own, or for a program in another language, which has no
+    edge and believes only services, the gateway of Craton itself, which asks it."""
+    home = topology.home_of(module)
+    return GATEWAY.name if home.command else home.name
+
+
+def fronts(topology: Topology) -> list[str]:
+    """All services that answer from outside."""
+    return list(dict.fromkeys(front_of(topology, name) for service in topology.services for name in service.modules))
+
+
 def passages(application: Application, topology: Topology) -> Iterator[Passage]:
     """All passages; the first that fits counts; in the order of the edge: fixed parts, parameters, then web pages."""
     found = routes(application, topology) | {path: {"GET": Target(ANY, "query")} for path in OWN}
     for module in application.modules:
-        home = topology.home_of(module.name).name
+        home = front_of(topology, module.name)
         found[SAGAS.replace("{module}", module.name)] = {"GET": Target(home, "query")}
     for path in HEALTH:
         del found[path]
@@ -72,7 +84,7 @@ def passages(application: Application, topology: Topology) -> Iterator[Passage]:
         asks = {"OPTIONS": Target(first, "query")} if more else {}
         yield Passage(path, found[path] | asks, None if more else Target(first, "command"))
     for module in sorted((m for m in application.modules if m.asgi), key=lambda m: -len(m.path)):
-        yield Passage(module.path, others=Target(topology.home_of(module.name).name, "page"), under=True)
+        yield Passage(module.path, others=Target(front_of(topology, module.name), "page"), under=True)
 
 
 def routes(application: Application, topology: Topology) -> dict[str, dict[str, Target]]:
@@ -81,6 +93,6 @@ def routes(application: Application, topology: Topology) -> dict[str, dict[str, 
     for module, method in application.methods():
         if method.route:
             what: What = "stream" if method.streams else "query" if method.kind == "query" else "command"
-            target = Target(topology.home_of(module.name).name, what)
+            target = Target(front_of(topology, module.name), what)
             found.setdefault(method.route.path, {})[method.route.verb] = target
     return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from craton.application import Application
 from craton.edge.settings import EdgeSettings
-from craton.run.gateway import ANY, GatewaySettings, Passage, Target, passages
+from craton.run.gateway import ANY, GatewaySettings, Passage, Target, fronts, passages
 from craton.run.gateway_answers import local_replies
 from craton.topology import Topology
 
@@ -89,8 +89,8 @@ class Envoy:
     @cached_property
     def addresses(self) -> dict[str, tuple[str, ...]]:
         """Where each service answers; and any one of them."""
-        ours = [service.name for service in self.topology.services if not service.command]
-        return {**self.services, ANY: tuple(address for name in ours for address in self.services[name])}
+        found = {name: self.services[name] for name in fronts(self.topology)}
+        return {**found, ANY: tuple(address for addresses in found.values() for address in addresses)}
 
     @property
     def bootstrap(self) -> Json:

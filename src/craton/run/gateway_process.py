@@ -25,7 +25,7 @@ from craton.errors import SettingsError
 from craton.run.child import Program
 from craton.run.environment import READERS, Peers
 from craton.run.folder import write
-from craton.run.gateway import GatewaySettings
+from craton.run.gateway import GatewaySettings, fronts
 from craton.run.gateway_envoy import Envoy
 from craton.run.loading import load_application
 from craton.settings import settings_of
@@ -58,10 +58,8 @@ def envoy_program(plan: Plan) -> Program:
 
 def envoy_of(plan: Plan) -> Envoy:
     """The gateway of a plan."""
-    services = {
-        service.name: tuple(plan.address(service, n, "rest") for n in range(1, service.replicas + 1))
-        for service in plan.topology.services
-    }
+    found = [plan.topology.service(name) for name in fronts(plan.topology)]
+    services = {s.name: tuple(plan.address(s, n, "rest") for n in range(1, s.replicas + 1)) for s in found}
     port = plan.folder.port_of(GATEWAY.name)
     return envoy_from(plan.application, plan.topology, services=services, listen=f"{HOST}:{plan.port}", admin=port)
 
@@ -72,11 +70,10 @@ def envoy_from(
 ) -> Envoy:
     """A gateway with the settings of an environment; `admin` is its port for metrics where they do not name one."""
     settings = settings_of(GatewaySettings, GATEWAY.name, environ)
-    if missing := [service.name for service in topology.services if service.name not in services]:
+    if missing := [name for name in fronts(topology) if name not in services]:
         raise SettingsError(f"CRATON_REST_PEERS does not say where to reach {', '.join(missing)}: add service=address.")
     if wrong := [a for found in services.values() for a in found if not HTTP.fullmatch(a)]:
         raise SettingsError(f"CRATON_REST_PEERS: {wrong[0]} is nothing for a gateway: write host:port, or unix:/path.")
-    check_foreign(application, topology)
     return Envoy(
         application=application, topology=topology, services=services, listen=listen,
         settings=replace(settings, admin=settings.admin or admin), edge=settings_of(EdgeSettings, "edge", environ),
@@ -92,16 +89,6 @@ def envoy_in(package: str, environ: Mapping[str, str]) -> Envoy:
         application, topology, services=READERS["rest_peers"](environ.get("CRATON_REST_PEERS", "")),
         listen=READERS["http"](environ.get("CRATON_HTTP", EVERYWHERE)), admin=ADMIN, environ=environ,
     )
-
-
-def check_foreign(application: Application, topology: Topology) -> None:
-    """Refuse what would leave a program in another language to tell by itself who asks: only edges can."""
-    for module, method in application.methods():
-        if method.route and method.allow != "anyone" and topology.home_of(module.name).command:
-            raise SettingsError(
-                f"{module.name}.{method.name} needs to know who asks, and its service is a program that has no edge: "
-                "use the gateway craton, take its route away, or allow anyone."
-            )
 
 
 def program() -> str:

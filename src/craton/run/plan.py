@@ -60,7 +60,8 @@ class Plan:
         if self.gateway == "envoy":
             from craton.run.gateway_process import envoy_program
 
-            return companions, services, [envoy_program(self)]
+            edges = [self.program(GATEWAY, 1)] if any(s.command for s in self.topology.services) else []
+            return companions, [*services, *edges], [envoy_program(self)]
         return companions, services, [] if self.is_one_process() else [self.program(GATEWAY, 1)]
 
     @cached_property
@@ -116,8 +117,11 @@ class Plan:
             record=str(self.record.resolve()) if self.record else None,
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
+        if behind := self.gateway == "envoy" and service is GATEWAY:
+            name = f"{name}.edge"  # of programs in other languages
         command = [sys.executable, "-m", "craton", "serve", self.package, "--service", service.name]
-        answers_at = Address(host=HOST, port=self.port) if edge else Address.parse(self.address(service, replica))
+        place = self.address(service, replica, "rest" if behind else "rpc")
+        answers_at = Address(host=HOST, port=self.port) if edge else Address.parse(place)
         return Program(name, command, self.environ | self.settings | environment.variables(), answers_at)
 
     def program_abroad(self, service: Service, replica: int) -> Program:

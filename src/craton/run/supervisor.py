@@ -64,11 +64,6 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
         gateway=options.gateway, grpc=free_port() if options.grpc == 0 else options.grpc,
     )
     plan.databases()  # refuses SQLite for replicas
-    if topology.abroad and options.gateway == "envoy":
-        raise SettingsError(
-            f"topology {topology.name} has modules in another language ({', '.join(sorted(topology.abroad))}), which "
-            "do not know the tokens of people: Envoy cannot stand in front of them; leave out --gateway envoy."
-        )
     if plan.grpc and plan.gateway != "craton":
         raise SettingsError("--grpc is of Craton's own gateway: leave one of --grpc and --gateway out.")
     folder.belongs_to(Installation.of(application.name, topology, engine))
