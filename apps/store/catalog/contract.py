@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta
 
 from apps.store.money import Money
-from craton import Event, Fault, Value, command, query
+from craton import Event, Fault, Page, Value, Version, command, query
 
 Sku = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 """What names a product everywhere."""
@@ -51,15 +51,13 @@ class Product(Value):
     price: Money
     image_url: str
     status: Status
-    version: int
+    version: Version
 
 
-class ProductPage(Value):
-    """Some of the products; `next_cursor` asks for those that follow, and is None on the last page."""
+class ProductPage(Page[Product]):
+    """Some of the products, and how many there are in all."""
 
-    items: tuple[Product, ...]
-    total: int
-    next_cursor: str | None
+    total: int = 0
 
 
 class Category(Value):
@@ -95,7 +93,7 @@ class InvalidPrice(Fault, status=422):
     sku: str
 
 
-class VersionConflict(Fault, status=409):
+class VersionConflict(Fault, status=412):
     """Somebody changed the product meanwhile; look at it again."""
 
     sku: str
@@ -168,17 +166,17 @@ class Catalog(Protocol):
         ...
 
     @command(put="/products/{sku}", raises=(ProductNotFound, VersionConflict), allow="admin")
-    async def update(self, sku: str, description: Description, expected_version: int) -> Product:
+    async def update(self, sku: str, description: Description, expected_version: Version) -> Product:
         """Describe a product anew."""
         ...
 
     @command(put="/products/{sku}/price", raises=(ProductNotFound, VersionConflict, InvalidPrice), allow="admin")
-    async def change_price(self, sku: str, price: Money, expected_version: int) -> Product:
+    async def change_price(self, sku: str, price: Money, expected_version: Version) -> Product:
         """Ask another price."""
         ...
 
     @command(post="/products/{sku}/discontinue", raises=(ProductNotFound, VersionConflict), allow="admin")
-    async def discontinue(self, sku: str, expected_version: int) -> Product:
+    async def discontinue(self, sku: str, expected_version: Version) -> Product:
         """Sell a product no longer."""
         ...
 

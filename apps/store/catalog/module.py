@@ -30,7 +30,7 @@ from apps.store.catalog.contract import (
 )
 from apps.store.catalog.tables import labels, products
 from apps.store.money import Money
-from craton import Clock, Database, Events
+from craton import Clock, Database, Events, Version
 
 ONE = select(products).where(products.c.sku == bindparam("wanted"))
 MANY = select(products).where(products.c.sku.in_(bindparam("wanted", expanding=True)))
@@ -58,10 +58,10 @@ class Shelves(Catalog):
         rows = (await self.db.execute(pages.page(conditions, sort, limit=limit, start=start))).mappings().all()
         items = tuple(product_of(row) for row in rows[:limit])
         if len(rows) <= limit:
-            return ProductPage(items, rows[0]["total"] if rows else 0, None)
+            return ProductPage(items, None, rows[0]["total"] if rows else 0)
         last = rows[limit - 1]
         place = pages.Place(sort, last[pages.ORDERS[sort][0]], last["sku"])
-        return ProductPage(items, last["total"], pages.write_cursor(place))
+        return ProductPage(items, pages.write_cursor(place), last["total"])
 
     async def product(self, sku: str) -> Product:
         found = await self.find(sku)
@@ -83,16 +83,16 @@ class Shelves(Catalog):
             raise SkuTaken(draft.sku)
         return await self.put(draft)
 
-    async def update(self, sku: str, description: Description, expected_version: int) -> Product:
+    async def update(self, sku: str, description: Description, expected_version: Version) -> Product:
         product = await self.current(sku, expected_version)
         fields = {name: getattr(description, name) for name in description.__struct_fields__}
         return await self.describe(product, fields)
 
-    async def change_price(self, sku: str, price: Money, expected_version: int) -> Product:
+    async def change_price(self, sku: str, price: Money, expected_version: Version) -> Product:
         check_price(sku, price)
         return await self.reprice(await self.current(sku, expected_version), price)
 
-    async def discontinue(self, sku: str, expected_version: int) -> Product:
+    async def discontinue(self, sku: str, expected_version: Version) -> Product:
         product = await self.current(sku, expected_version)
         if product.status == "discontinued":
             return product
@@ -129,7 +129,7 @@ class Shelves(Catalog):
         row = (await self.db.execute(ONE, {"wanted": sku})).mappings().first()
         return product_of(row) if row else None
 
-    async def current(self, sku: str, expected_version: int) -> Product:
+    async def current(self, sku: str, expected_version: Version) -> Product:
         """A product that nobody has changed since."""
         product = await self.find(sku)
         if product is None:

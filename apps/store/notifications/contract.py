@@ -10,7 +10,7 @@ from msgspec import Meta
 from apps.store.catalog.contract import InvalidCursor
 from apps.store.inventory.contract import StockLow
 from apps.store.orders.events import OrderCancelled, OrderPaid, OrderRefunded, OrderShipped
-from craton import Value, on, query, saga
+from craton import Page, Value, on, query, saga
 
 Kind = Literal["paid", "shipped", "cancelled", "refunded", "stock low"]
 State = Literal["waiting", "sent", "refused"]
@@ -30,11 +30,8 @@ class Message(Value):
     reason: str = ""
 
 
-class MessagePage(Value):
-    """Some messages, the newest first; `next_cursor` asks for those that follow, and is None on the last page."""
-
-    items: tuple[Message, ...]
-    next_cursor: str | None
+class MessagePage(Page[Message]):
+    """Some messages, the newest first."""
 
 
 class Notifications(Protocol):

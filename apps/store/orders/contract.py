@@ -14,7 +14,7 @@ from apps.store.money import Money
 from apps.store.orders.events import Address, Country, OrderLine, Text, Totals
 from apps.store.payments.contract import CardDeclined, PaymentEnded, PaymentNotFound, RefundRefused, RefundTooLarge
 from apps.store.users.contract import Email
-from craton import Fault, Value, command, query, saga
+from craton import Fault, Page, Value, command, query, saga
 
 Status = Literal["submitted", "stock_confirmed", "paid", "shipped", "cancelled"]
 """submitted (being checked out) -> stock_confirmed (waits for the customer's bank) -> paid -> shipped; cancelled from
@@ -61,11 +61,8 @@ class Order(Value):
     tracking: str | None = None
 
 
-class OrderPage(Value):
-    """Some orders, the newest first; `next_cursor` asks for those that follow, and is None on the last page."""
-
-    items: tuple[Order, ...]
-    next_cursor: str | None
+class OrderPage(Page[Order]):
+    """Some orders, the newest first."""
 
 
 class Takings(Value):

@@ -10,7 +10,7 @@ from msgspec import Meta
 from apps.store.catalog.contract import InvalidCursor
 from apps.store.money import Money
 from apps.store.orders.events import Address, Country, OrderCancelled, OrderLine, OrderPaid, OrderShipped
-from craton import Fault, Value, on, query
+from craton import Fault, Page, Value, on, query
 
 State = Literal["waiting", "sent", "stopped"]
 """waiting (to be sent) -> sent, or stopped where the order was cancelled."""
@@ -36,12 +36,8 @@ class Shipment(Value):
     tracking: str | None = None
 
 
-class ShipmentPage(Value):
-    """Some shipments, the longest waiting first; `next_cursor` asks for those that follow, and is None on the last
-    page."""
-
-    items: tuple[Shipment, ...]
-    next_cursor: str | None
+class ShipmentPage(Page[Shipment]):
+    """Some shipments, the longest waiting first."""
 
 
 class ShipmentNotFound(Fault, status=404):
