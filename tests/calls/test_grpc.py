@@ -99,7 +99,7 @@ async def open_gallery(tmp_path: Path) -> AsyncIterator[Served]:
 
 def details(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, ErrorInfo, list[Any]]:
     """What an error says: its code, the ErrorInfo, and what stands beside it."""
-    metadata = dict(error.trailing_metadata() or ())
+    metadata: dict[str, Any] = dict(error.trailing_metadata() or ())
     status = Status.FromString(metadata["grpc-status-details-bin"])
     assert (status.code, status.message) == (error.code().value[0], error.details())
     info = ErrorInfo()
@@ -277,9 +277,9 @@ async def test_a_command_goes_on_when_its_client_goes(open_gallery: Served, stub
 
 
 async def test_reflection_alone_is_enough_to_call(served: Served) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(served.channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast("Any", served.channel))
 
-    async def asked(**question: str) -> Any:
+    async def asked(**question: Any) -> Any:
         async for answer in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(**question)])):
             return answer
 
@@ -298,7 +298,7 @@ async def test_reflection_alone_is_enough_to_call(served: Served) -> None:
 
 async def test_health_is_told_until_the_server_drains(tmp_path: Path) -> None:
     async with serving(f"unix:{tmp_path}/s") as found:
-        stub = health_pb2_grpc.HealthStub(found.channel)
+        stub: Any = health_pb2_grpc.HealthStub(found.channel)
         for name in ("", SERVICE):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING

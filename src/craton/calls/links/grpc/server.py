@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 import grpc
@@ -73,7 +72,7 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
         described = [schema.module(name) for name in modules]
         self.services = [one.service for one in described if one.rpcs]
         self.paths = {rpc.path: rpc for one in described for rpc in one.rpcs.values()}
-        self.health = health.HealthServicer()
+        self.health: Any = cast("Any", health).aio.HealthServicer()
 
     async def __aenter__(self) -> GrpcServer:
         self.server = grpc.aio.server(options=OPTIONS)
@@ -104,13 +103,14 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
         names = (*self.services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self.server, pool=self.schema.pool)
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """What answers at a path."""
-        rpc = self.paths.get(details.method)
+        path = handler_call_details.method
+        rpc = self.paths.get(path)
         if rpc and rpc.method.streams:
             return grpc.unary_stream_rpc_method_handler(partial(self.stream, rpc))
-        if rpc or details.method.startswith(OWN):
-            return grpc.unary_unary_rpc_method_handler(partial(self.answer, rpc or details.method))
+        if rpc or path.startswith(OWN):
+            return grpc.unary_unary_rpc_method_handler(partial(self.answer, rpc or path))
         return None
 
     async def answer(self, asked: Rpc | str, body: bytes, context: Any) -> bytes:

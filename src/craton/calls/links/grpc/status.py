@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.any_pb2 import Any as Packed
 from google.rpc.error_details_pb2 import ErrorInfo
@@ -83,7 +83,8 @@ def packed(code: grpc.StatusCode, text: str, *details: Any) -> Status:
 
 def reply_of(error: grpc.aio.AioRpcError, described: Described | None, name: str) -> Reply:
     """What the other side answered in place of a result. Raises NotRun and OutcomeUnknown where it answered nothing."""
-    found = dict(error.trailing_metadata() or ()).get(DETAILS)
+    metadata: dict[str, Any] = dict(error.trailing_metadata() or ())
+    found = metadata.get(DETAILS)
     status = Status.FromString(found) if found else Status()
     said = {one.TypeName(): one.value for one in status.details}
     if ErrorInfo.DESCRIPTOR.full_name not in said:
@@ -92,7 +93,7 @@ def reply_of(error: grpc.aio.AioRpcError, described: Described | None, name: str
     type_ = info.metadata["type"]
     if info.domain == DOMAIN and "status" in info.metadata:
         details = {part: info.metadata.get(part, "") for part in ("method", "saga", "cause")}
-        return Reply(info.metadata["status"], codec.encode({"text": status.message} | details), type_)
+        return Reply(cast("Any", info.metadata["status"]), codec.encode({"text": status.message} | details), type_)
     if described is None or type_ not in described.faults:
         return Reply("fault", b"", type_)
     _, shape = described.faults[type_]

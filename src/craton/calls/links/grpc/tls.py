@@ -3,6 +3,8 @@ signing each call, so that clients outside need none."""
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import grpc
 from craton.calls.links.rpc.address import Address
 from craton.calls.links.rpc.tls import Files, Protection, Tls
@@ -38,7 +40,7 @@ class Certificates:
 
     def credentials(self) -> grpc.ServerCredentials:
         """What gRPC takes, and asks again at each new connection."""
-        return grpc.dynamic_ssl_server_credentials(self.read(), self.read_again, False)
+        return grpc.dynamic_ssl_server_credentials(self.read(), cast("Any", self.read_again), False)
 
     def read(self) -> grpc.ServerCertificateConfiguration:
         """The files as they are now."""
