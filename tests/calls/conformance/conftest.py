@@ -5,15 +5,29 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from craton.calls.link import Link
 from craton.data.migrations import migrate
 from craton.testing.start import Running
+from craton.topology import Topology
 from tests.calls.conformance.desk import SPLIT, Counter, office
+
+
+def split_by(kind: str) -> Topology:
+    """The office in two services, asked by one kind of link."""
+    return replace(SPLIT, links={"* -> *": kind})
+
+
+def nobody(service: str, kind: str) -> Link:
+    """The way to others of a service that asks nobody."""
+    raise AssertionError(f"it asked {service} by {kind}")
+
 
 LINKS = ("wire", "rpc", "rest", "grpc")
 SOCKETS = LINKS[1:]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -26,6 +29,7 @@ from craton.calls.codec import encode_arguments
 from craton.calls.link import Request
 from craton.calls.receiver import error_of
 from craton.contract import methods_of
+from craton.run.grants import OPERATOR
 from craton.run.linking import KINDS, Way
 from craton.testing.start import SECRET, Running, calling, user
 from tests.calls.conformance.conftest import SOCKETS
@@ -311,3 +315,49 @@ async def test_the_deadline_counts_for_all_of_a_stream(running: Running, counter
         async for _ in running.get(Desk).items(most, ends="stuck"):
             pass
     await until(lambda: f"{most} stuck" in counter.ended)
+
+
+# ---------------------------------------------------------------------- peers that are away
+
+
+async def test_a_service_that_is_stopped_means_not_run_and_it_is_found_again(running: Running) -> None:
+    text = fresh()
+    await running.close("desk")
+    with calling(key=fresh("key"), timeout=1), pytest.raises(NotRun):
+        await running.get(Desk).note(text)
+    await running.open("desk")
+    with calling(key=fresh("key")):
+        await running.get(Desk).note(text)
+        assert (await running.get(Desk).notes()).count(text) == 1
+
+
+@pytest.mark.parametrize("kind", SOCKETS)
+async def test_a_service_that_dies_in_the_middle_leaves_its_callers_in_doubt(kind: str, tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/desk.sock"
+    way = Way(
+        application=office, addresses=(address,), secret=SECRET, service=OPERATOR, needs=frozenset({"desk"}),
+        peer="desk",
+    )
+    link, wait = KINDS[kind].connect(way), METHODS["wait"]
+    async with desk_alone(kind, address, tmp_path) as process:
+        request = Request("desk.wait", encode_arguments(wait, wait.arguments(name="a")), timeout=60)
+        calls = [asyncio.create_task(error_from(link, request)) for _ in range(3)]
+        assert process.stdout and await process.stdout.readline() == b"began\n"
+        process.kill()
+        assert [type(error) for error in await asyncio.gather(*calls)] == [OutcomeUnknown] * 3
+        assert isinstance(await error_from(link, Request("desk.notes", b"\x80", timeout=1)), NotRun)
+    await link.close()
+
+
+@asynccontextmanager
+async def desk_alone(kind: str, address: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The desk in a process of its own; it says when three wait there."""
+    command = (sys.executable, "-m", "tests.calls.conformance.alone", kind, address, str(folder))
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+    try:
+        assert process.stdout and await process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

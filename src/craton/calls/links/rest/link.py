@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequen
 from contextlib import aclosing, contextmanager
 from functools import partial
 from io import BytesIO
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -203,15 +203,19 @@ class Replica:
         """Send a request, and wait for the head of its answer."""
         if self.session is None or self.session.closed:
             self.session = self.open()
-        self.load += 1
+        self.load, sent = self.load + 1, list[bool]()
         try:
             url = URL(self.origin + asked.target, encoded=True)
             body = BytesIO(asked.body) if len(asked.body) > LARGE else asked.body or None
-            response = await self.session.request(asked.verb, url, data=body, headers=headers, allow_redirects=False)
+            response = await self.session.request(
+                asked.verb, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=sent
+            )
             self.away = False
             return response
-        except BaseException:
+        except BaseException as error:
             self.load -= 1
+            if sent and isinstance(error, UNREACHED):  # it was sent, and lost, and is sent again by itself
+                raise aiohttp.ServerDisconnectedError(str(error)) from error
             raise
 
     def open(self) -> aiohttp.ClientSession:
@@ -219,7 +223,11 @@ class Replica:
         unix = partial(aiohttp.UnixConnector, self.path) if self.path else None
         connector = (unix or aiohttp.TCPConnector)(keepalive_timeout=IDLE_SECONDS, limit=0)
         time = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        return aiohttp.ClientSession(connector=connector, timeout=time, cookie_jar=aiohttp.DummyCookieJar())
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(note_sent)
+        return aiohttp.ClientSession(
+            connector=connector, timeout=time, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[trace],
+        )
 
     def done(self, response: aiohttp.ClientResponse) -> None:
         """The answer was read; or nobody wants the rest of it, and the other side is told so."""
@@ -239,6 +247,11 @@ class Replica:
         """Let go of every connection."""
         if self.session is not None:
             await self.session.close()
+
+
+async def note_sent(_: object, context: Any, params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    """A request has left."""
+    context.trace_request_ctx.append(True)
 
 
 @contextmanager
