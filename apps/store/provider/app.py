@@ -26,7 +26,8 @@ PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=de
 margin: 12vh auto; padding: 0 1rem }} button {{ font: inherit; padding: .6rem 1.2rem; margin-right: .5rem }}</style>
 <main><h1>Your bank</h1><p>Do you want to pay {amount} {currency}?</p>
 <form method="post"><input type="hidden" name="secret" value="{secret}">
-<button name="outcome" value="succeed">Yes, it is me</button> <button name="outcome" value="fail">No</button></form></main>
+<button name="outcome" value="succeed">Yes, it is me</button> <button name="outcome" value="fail">No</button></form>
+</main>
 """
 CHANGES: list[tuple[str, Operation, Work]] = [
     ("/v1/payment_methods", "other", lambda bank, ask: bank.create_method(ask.form)),

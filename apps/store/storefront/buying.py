@@ -17,7 +17,7 @@ from apps.store.storefront import cards, countries
 from apps.store.storefront.forms import Form
 from apps.store.storefront.rendering import page
 from apps.store.storefront.serving import go, new_key, once
-from apps.store.storefront.shop import Shop
+from apps.store.storefront.shop import Frame, Shop, count
 from apps.store.storefront.visit import Visit
 from craton import Clock, Fault, OutcomeUnknown, StillRunning
 
@@ -137,17 +137,19 @@ class Buying:
             return go("/cart")
         country = countries.code_of(typed.get("country", "")) or HOME
         try:
-            frame, quote, cart = await gather(
-                self.shop.frame(), self.shop.orders.quote(country), self.shop.soon(self.shop.carts.mine(), None)
+            categories, quote, cart = await gather(
+                self.shop.soon(self.shop.catalog.categories(), None), self.shop.orders.quote(country),
+                self.shop.soon(self.shop.carts.mine(), None),
             )
         except EmptyCart:
             return go("/cart")
         if is_being_bought(cart):
             return go(f"/order/{cart.order}", note="being-bought") if cart else go("/cart")
+        frame = Frame(categories, count(cart) if cart else None)
         return self.form(visit, quote, typed, problem, frame=frame, country=country)
 
     def form(
-        self, visit: Visit, quote: Quote, typed: Mapping[str, str], problem: Problem, *, frame: object, country: str
+        self, visit: Visit, quote: Quote, typed: Mapping[str, str], problem: Problem, *, frame: Frame, country: str
     ) -> Response:
         """The form as a page."""
         return page(

@@ -56,7 +56,8 @@ class Server:
         recognize(visit, self.shop.call)
         with self.shop.call.acting(visit.token):
             try:
-                response = await handler(visit)
+                async with self.shop.call.within(self.shop.settings.limit):
+                    response = await handler(visit)
             except NotAuthenticated:
                 response = go("/login", back=visit.place if visit.request.method == "GET" else "/account")
             except (Fault, CallError, HTTPException) as error:

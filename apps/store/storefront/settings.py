@@ -6,12 +6,13 @@ from craton import Settings
 
 
 class StorefrontSettings(Settings):
-    """`patience`: seconds that a page waits for what it can do without. `wait`: seconds that a customer who buys looks
+    """`limit`: seconds that a page may take. `patience`: seconds that it waits for what it can do without. `wait`: seconds that a customer who buys looks
     at an empty window, before a page tells how far the order is. `test_cards`: offer the provider's test cards, and
     take any number that could be a card's for one of them; without it only a provider's token buys."""
 
     name: str = "Harbour & Hearth"
     currency: str = "USD"
+    limit: float = 4.0
     patience: float = 0.3
     wait: float = 1.5
     test_cards: bool = True

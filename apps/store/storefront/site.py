@@ -76,7 +76,7 @@ def changes(server: Server, clock: Clock, door: Door) -> list[Route]:
     cart, buying = CartPages(shop, Browsing(shop)), Buying(shop, clock)
     following, account = Following(shop, door), AccountPages(shop)
     forms: dict[str, Handler] = {
-        "/cart": cart.add, "/cart/quantity": cart.change, "/cart/empty": cart.empty, "/cart/refresh": cart.refresh,
+        "/cart": cart.add, "/cart/quantity": cart.change, "/cart/empty": cart.empty, "/cart/agree": cart.refresh,
         "/checkout": buying.ask_again, "/cart/checkout": buying.place, "/order/{order}/resume": following.resume,
         "/order/{order}/cancel": following.cancel, "/login": account.sign_in, "/register": account.register,
         "/logout": account.sign_out, "/setCurrency": account.currency,
