@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 import sysconfig
@@ -236,6 +237,7 @@ def run(asked: argparse.Namespace) -> None:
 
 def serve(asked: argparse.Namespace) -> None:
     """Run one service until SIGTERM."""
+    gc.disable()  # until it is ready: what is loaded meanwhile is no garbage
     from craton.run.environment import Environment
     from craton.run.serve import run
 
@@ -248,7 +250,7 @@ def gateway(asked: argparse.Namespace) -> None:
     """Print an Envoy's configuration; the services' addresses come from the environment."""
     import msgspec
 
-    from craton.run.gateway_process import envoy_in, put
+    from craton.run.gateway.process import envoy_in, put
 
     told = {"CRATON_TOPOLOGY": asked.topology} if asked.topology else {}
     envoy = envoy_in(asked.application, {**os.environ, **told})

@@ -18,10 +18,10 @@ from craton.edge.server import serve_http
 from craton.edge.settings import EdgeSettings
 from craton.run.child import Child, Program
 from craton.run.folder import free_port
-from craton.run.gateway import GatewaySettings
-from craton.run.gateway_envoy import Envoy
-from craton.run.gateway_process import command as envoy_command
-from craton.run.gateway_process import drain, put
+from craton.run.gateway.envoy import Envoy
+from craton.run.gateway.process import command as envoy_command
+from craton.run.gateway.process import drain, put
+from craton.run.gateway.settings import GatewaySettings
 from craton.topology import Service, Topology
 
 

@@ -14,11 +14,12 @@ import pytest
 from craton.cli import main
 from craton.edge.settings import EdgeSettings
 from craton.errors import SettingsError
-from craton.run import gateway_process
 from craton.run.folder import free_port
-from craton.run.gateway import ANY, GatewaySettings, Passage, fronts, passages
-from craton.run.gateway_envoy import Envoy
-from craton.run.gateway_process import put
+from craton.run.gateway import process as gateway_process
+from craton.run.gateway.envoy import Envoy
+from craton.run.gateway.passages import ANY, Passage, fronts, passages
+from craton.run.gateway.process import put
+from craton.run.gateway.settings import GatewaySettings
 from tests.run.gateways import FRONT, SPLIT
 
 ADDRESSES = {service.name: (f"unix:/run/{service.name}",) for service in SPLIT.services}

@@ -16,7 +16,7 @@ import pytest
 
 from craton.edge.settings import EdgeSettings
 from craton.run.folder import free_port
-from craton.run.gateway_process import put
+from craton.run.gateway.process import put
 from tests.run.gateways import SPLIT, Echo, Fronted, echoes, fronted
 from tests.until import until
 

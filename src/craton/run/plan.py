@@ -58,7 +58,7 @@ class Plan:
         companions = [self.companion(companion) for companion in self.companions]
         services = [self.program(s, n) for s in self.topology.services for n in range(1, s.replicas + 1)]
         if self.gateway == "envoy":
-            from craton.run.gateway_process import envoy_program
+            from craton.run.gateway.process import envoy_program
 
             edges = [self.program(GATEWAY, 1)] if any(s.command for s in self.topology.services) else []
             return companions, [*services, *edges], [envoy_program(self)]

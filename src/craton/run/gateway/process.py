@@ -25,8 +25,9 @@ from craton.errors import SettingsError
 from craton.run.child import Program
 from craton.run.environment import READERS, Peers
 from craton.run.folder import write
-from craton.run.gateway import GatewaySettings, fronts
-from craton.run.gateway_envoy import Envoy
+from craton.run.gateway.envoy import Envoy
+from craton.run.gateway.passages import fronts
+from craton.run.gateway.settings import GatewaySettings
 from craton.run.loading import load_application
 from craton.settings import settings_of
 from craton.topology import GATEWAY, Topology

@@ -1,4 +1,4 @@
-"""The gateway in front of several services: what it is told, and which service answers for which path and verb."""
+"""Passages: which service answers from outside for which path and verb, by contracts and topology."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 
 from craton.application import Application
 from craton.routes import OWN
-from craton.settings import Settings
 from craton.topology import GATEWAY, Topology
 
 ANY = "any-service"
@@ -16,23 +15,6 @@ ANY = "any-service"
 SAGAS = "/sagas/{module}/{id}"
 HEALTH = ("/health/live", "/health/ready")
 """What a gateway answers itself: whether it runs, and whether it takes requests."""
-
-
-class GatewaySettings(Settings):
-    """What differs from one gateway to another: `CRATON_GATEWAY_RATE` and so on; the rest is said by `CRATON_EDGE_...`.
-
-    `rate`: requests a second that one address may make, 0 for any number; `burst`: how many of them at once. `admin`:
-    the port for metrics, on this machine only, 0 lets the system choose. `log`: whether each request is logged.
-    `threads`: how many carry requests.
-    """
-
-    rate: int = 0
-    burst: int = 0
-    admin: int = 0
-    log: bool = True
-    threads: int = 1
-
-
 What = Literal["query", "command", "stream", "page"]
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from craton.edge.problems import AGAIN, HEADERS, KINDS, MEDIA_TYPE
+from craton.run.gateway.words import Json
 
-Json = dict[str, Any]
-TYPED = "type.googleapis.com/envoy.config"
 PROBLEMS = {
     400: "malformed", 404: "not-found", 405: "method-not-allowed", 408: "request-timeout", 413: "too-large",
     429: "too-many-requests", 431: "head-too-large", 503: "not-run", 504: "outcome-unknown",
