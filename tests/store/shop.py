@@ -261,7 +261,7 @@ def environ_of(provider: str, mail: Path) -> dict[str, str]:
         "CRATON_PAYMENTS_API_BASE": provider, "CRATON_PAYMENTS_TIMEOUT": "0.5", "CRATON_USERS_ARGON2_MEMORY": "64",
         "CRATON_USERS_ADMIN_PASSWORD": "correct horse battery", "CRATON_ORDERS_HOLD": str(HOLD),
         "CRATON_CARTS_LIFETIME": str(CART_LIFETIME), "CRATON_INVENTORY_LOW": "2",
-        "CRATON_NOTIFICATIONS_FOLDER": str(mail),
+        "CRATON_NOTIFICATIONS_FOLDER": str(mail), "CRATON_STOREFRONT_LIMIT": "9",
     }
 
 

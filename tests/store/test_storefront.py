@@ -252,3 +252,17 @@ async def test_a_list_is_read_page_by_page_in_the_order_asked_for(shop: Shop) ->
         assert not page.all("a[rel=next]")
         assert (await ann.look(f"/category/{kind}?after=nonsense")).status == 200
         assert (await ann.look("/category/no-such-thing")).status == 404
+
+
+async def test_a_session_goes_on_after_its_token_has_run_out_until_its_owner_signs_out(shop: Shop) -> None:
+    async with Visitor(shop) as ann:
+        form = {"email": f"{await shop.product()}@example.com", "password": "correct horse"}
+        await ann.send(await ann.look("/register"), "/register", **form)
+        ann.http.cookies.delete("shop_session-id")  # as browsers do when its time has passed
+        page = await ann.add(await shop.product())
+        assert page.words(page.all(".you a")[0]) == "Your account"
+        assert form["email"] in (await ann.look("/account")).text
+        kept = ann.http.cookies["shop_refresh"]
+        await ann.send(page, "/logout")
+        ann.http.cookies.set("shop_refresh", kept, domain="store.local")
+        assert (await ann.look("/account")).path == "/login?back=%2Faccount"

@@ -12,9 +12,10 @@ from apps.store.storefront.currencies import CURRENCIES
 from apps.store.storefront.forms import Form
 from apps.store.storefront.rendering import page
 from apps.store.storefront.serving import go, is_foreign, new_key, once
+from apps.store.storefront.sessions import end
 from apps.store.storefront.shop import Shop
 from apps.store.storefront.visit import Visit, local
-from apps.store.users.contract import EmailTaken, InvalidCredentials, Session, WeakPassword
+from apps.store.users.contract import EmailTaken, InvalidCredentials, Session, TooManyTries, WeakPassword
 from craton import CallError, Fault, Secret
 
 
@@ -53,6 +54,9 @@ class AccountPages:
         except InvalidCredentials:
             wrong = {"password": "E-mail address and password do not belong together."}
             return await self.shown(visit, "login.html", wrong)
+        except TooManyTries as tries:
+            wrong = {"password": f"There were too many tries. Please wait {tries.retry_after} seconds."}
+            return await self.shown(visit, "login.html", wrong)
         return await self.welcome(visit, session)
 
     async def register(self, visit: Visit) -> Response:
@@ -75,7 +79,7 @@ class AccountPages:
     async def welcome(self, visit: Visit, session: Session) -> Response:
         """A session of an account; the guest's cart, if there is one, becomes its."""
         guest, note = visit.token if visit.caller.subject.startswith("guest:") else None, "welcome"
-        visit.open(session.token.reveal(), session.lifetime)
+        visit.open(session)
         if guest:
             try:
                 with once(self.shop, visit):
@@ -87,7 +91,7 @@ class AccountPages:
     async def sign_out(self, visit: Visit) -> Response:
         """End the session; not because another site's page links here."""
         if not is_foreign(visit.request):
-            visit.close()
+            await end(self.shop, visit)
         return go("/")
 
     async def currency(self, visit: Visit) -> Response:

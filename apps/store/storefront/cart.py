@@ -19,7 +19,8 @@ from apps.store.carts.contract import (
 from apps.store.storefront.browsing import Browsing
 from apps.store.storefront.forms import Form
 from apps.store.storefront.rendering import page
-from apps.store.storefront.serving import begin, go, new_key, once
+from apps.store.storefront.serving import go, new_key, once
+from apps.store.storefront.sessions import begin
 from apps.store.storefront.shop import Frame, Shelf, Shop, count
 from apps.store.storefront.visit import Visit
 

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from apps.store.storefront.rendering import page
+from apps.store.storefront.sessions import is_good, recognize
 from apps.store.storefront.shop import Frame, Shop
-from apps.store.storefront.visit import Visit, recognize, visit_of
+from apps.store.storefront.visit import Visit, visit_of
 from craton import CallError, Failed, Fault, InvalidArguments, NotAllowed, NotAuthenticated
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -53,7 +54,7 @@ class Server:
 
     async def answer(self, visit: Visit, handler: Handler) -> Response:
         """What a handler answers, or why it cannot."""
-        recognize(visit, self.shop.call)
+        await recognize(self.shop, visit)
         with self.shop.call.acting(visit.token):
             try:
                 async with self.shop.call.within(self.shop.settings.limit):
@@ -67,7 +68,7 @@ class Server:
     async def refused(self, request: Request, error: Exception) -> Response:
         """The page for a request that no handler took."""
         visit = visit_of(request, self.shop.settings)
-        recognize(visit, self.shop.call)
+        visit.token = visit.token if is_good(self.shop, visit) else None
         with self.shop.call.acting(visit.token):
             return await self.sorry(visit, error)
 
@@ -151,10 +152,3 @@ def once(shop: Shop, visit: Visit) -> Iterator[None]:
     key = visit.form.get("key", "")
     with shop.call.acting(visit.token), shop.call.keyed(key if 0 < len(key) <= 100 else new_key(shop)):
         yield
-
-
-async def begin(shop: Shop, visit: Visit) -> None:
-    """A session for a visitor who has none: guests may buy."""
-    if visit.token is None:
-        session = await shop.users.guest()
-        visit.open(session.token.reveal(), session.lifetime)

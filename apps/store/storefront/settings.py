@@ -6,9 +6,10 @@ from craton import Settings
 
 
 class StorefrontSettings(Settings):
-    """`limit`: seconds that a page may take. `patience`: seconds that it waits for what it can do without. `wait`: seconds that a customer who buys looks
-    at an empty window, before a page tells how far the order is. `test_cards`: offer the provider's test cards, and
-    take any number that could be a card's for one of them; without it only a provider's token buys."""
+    """`limit`: seconds that a page may take; `patience`: that it waits for what it can do without; `wait`: that a
+    customer who buys looks at an empty window, before a page tells how far the order is. `test_cards`: offer the
+    provider's test cards, and take any number that could be a card's for one; without it only a provider's token buys.
+    """
 
     name: str = "Harbour & Hearth"
     currency: str = "USD"

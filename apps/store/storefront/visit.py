@@ -11,25 +11,31 @@ from starlette.responses import Response
 
 from apps.store.storefront.currencies import CURRENCIES, Currency
 from apps.store.storefront.settings import StorefrontSettings
-from craton import Call, Caller, NotAuthenticated
+from apps.store.users.contract import Session
+from craton import Caller
 
 SESSION = "shop_session-id"
 CURRENCY = "shop_currency"
 """The names that Online Boutique gives these cookies."""
+REFRESH = "shop_refresh"
+"""What renews the session of an account, for `MONTH` at most: users decide."""
+MONTH = 30 * 24 * 3600
 LONG = 365 * 24 * 3600
 NOTHING: Mapping[str, str] = {}
+NOBODY = Caller("")
 
 
 @dataclass(slots=True)
 class Visit:
-    """One request, to the shop with this name. `token` is the store's token of its session, which holds for `caller`;
-    `form` is what was typed."""
+    """One request, to the shop with this name. `token` is the store's token of its session, which holds for `caller`,
+    and `refresh` what renews it; `form` is what was typed."""
 
     request: Request
     shop: str
     currency: Currency
     token: str | None = None
-    caller: Caller = field(default_factory=lambda: Caller(""))
+    refresh: str | None = None
+    caller: Caller = NOBODY
     form: Mapping[str, str] = field(default_factory=dict)
     cookies: dict[str, tuple[str, int]] = field(default_factory=dict)
 
@@ -51,13 +57,18 @@ class Visit:
         """What is to be said of what was done just before: the name of one of a few texts."""
         return self.request.query_params.get("note", "")
 
-    def open(self, token: str, lifetime: int) -> None:
-        """Begin a session."""
-        self.token, self.cookies[SESSION] = token, (token, lifetime)
+    def open(self, session: Session) -> None:
+        """Begin a session, or go on with one."""
+        self.token = session.token.reveal()
+        self.cookies[SESSION] = (self.token, session.lifetime)
+        if session.refresh is not None:
+            self.refresh = session.refresh.reveal()
+            self.cookies[REFRESH] = (self.refresh, MONTH)
 
     def close(self) -> None:
         """End the session."""
-        self.token, self.cookies[SESSION] = None, ("", 0)
+        self.token, self.refresh, self.caller = None, None, NOBODY
+        self.cookies |= {name: ("", 0) for name in (SESSION, REFRESH) if name in self.request.cookies}
 
     def choose(self, currency: str) -> None:
         """Show prices in another currency from now on."""
@@ -80,16 +91,8 @@ class Visit:
 def visit_of(request: Request, settings: StorefrontSettings, form: Mapping[str, str] = NOTHING) -> Visit:
     """A visit with what its cookies say; prices are in the shop's currency where the visitor has chosen no other."""
     chosen = CURRENCIES.get(request.cookies.get(CURRENCY, "")) or CURRENCIES[settings.currency]
-    return Visit(request, settings.name, chosen, request.cookies.get(SESSION), form=form)
-
-
-def recognize(visit: Visit, call: Call) -> None:
-    """Find out whose session it is. One that has ended is no session."""
-    try:
-        with call.acting(visit.token):
-            visit.caller = call.caller
-    except NotAuthenticated:
-        visit.close()
+    cookies = request.cookies
+    return Visit(request, settings.name, chosen, cookies.get(SESSION), cookies.get(REFRESH), form=form)
 
 
 def local(path: str, otherwise: str = "/") -> str:
