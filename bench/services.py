@@ -65,6 +65,7 @@ async def remote_catalog(folder: str) -> AsyncIterator[Catalog]:
 async def serve_one(*what: str) -> None:
     """One service, until ended."""
     async with service(*what):
+        gc.freeze()  # as `craton serve` does
         print("ready", flush=True)
         await asyncio.Event().wait()
 

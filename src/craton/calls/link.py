@@ -10,7 +10,7 @@ import msgspec
 Status = Literal["ok", "fault", "not-run", "unknown", "failed"]
 
 
-class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One call. `method` is "module.method"; `body` its encoded arguments; `timeout` seconds left.
 
     `undoes` is the key of the call to undo: then `method` is the undo, which runs only if that call was done.
@@ -26,7 +26,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     trace: str = ""
 
 
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One answer: the encoded result, or a fault, or which CallError. `type` names the fault's or error's class."""
 
     status: Status

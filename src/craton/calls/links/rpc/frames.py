@@ -160,7 +160,8 @@ def frame(kind: Kind, number: int = 0, body: bytes = b"") -> bytes:
 def read(body: bytes, kind: type[T]) -> T:
     """A frame's body, checked; FrameError where it is none."""
     try:
-        return msgspec.msgpack.decode(body, type=kind)
+        found: T = unpacker(kind).decode(body)
+        return found
     except MALFORMED as error:
         raise FrameError(f"its body is no {kind.__name__}: {error}") from error
 
