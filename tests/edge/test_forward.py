@@ -18,7 +18,11 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
 from craton.edge.forward import Forward
+from craton.edge.gate import Gate
+from craton.edge.places import Places
+from craton.edge.rest import Edge, Resource
 from craton.edge.server import serve_http
+from craton.edge.settings import EdgeSettings
 from tests.until import until
 
 
@@ -74,6 +78,11 @@ class Behind:
 
         return StreamingResponse(lines())
 
+
+
+def behind_an_edge(app: ASGIApp) -> ASGIApp:
+    """An edge that has nothing but this."""
+    return Edge(Gate(EdgeSettings()), Places[Resource](), app)
 
 
 @asynccontextmanager
@@ -152,14 +161,14 @@ async def test_the_least_busy_replica_is_asked_and_one_that_is_away_is_passed_ov
             two.go.set()
     forward = Forward([f"unix:{tmp_path}/nobody", f"unix:{tmp_path}/1"])
     async with serve_http(Behind(), f"unix:{tmp_path}/1"), forward:
-        transport = httpx.ASGITransport(forward)
+        transport = httpx.ASGITransport(behind_an_edge(forward))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             assert (await http.get("/echo")).status_code == 203
 
 
 async def test_nobody_there_is_told_with_when_to_come_again(tmp_path: Path) -> None:
     async with Forward([f"unix:{tmp_path}/nobody"]) as forward:
-        transport = httpx.ASGITransport(forward)
+        transport = httpx.ASGITransport(behind_an_edge(forward))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             answer = await http.post("/echo")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -173,7 +182,7 @@ async def test_a_service_that_dies_with_a_command_leaves_its_outcome_unknown(tmp
 
     server = await asyncio.start_unix_server(dies, f"{tmp_path}/s")
     async with server, Forward([f"unix:{tmp_path}/s"]) as forward:
-        transport = httpx.ASGITransport(forward)
+        transport = httpx.ASGITransport(behind_an_edge(forward))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
             assert (await http.post("/echo")).json()["type"] == "urn:craton:problem:outcome-unknown"
             assert (await http.get("/echo")).json()["type"] == "urn:craton:problem:not-run"
@@ -181,7 +190,8 @@ async def test_a_service_that_dies_with_a_command_leaves_its_outcome_unknown(tmp
 
 async def test_connections_are_used_again_and_closed_ones_are_not(tmp_path: Path) -> None:
     forward = Forward([f"unix:{tmp_path}/s"])
-    async with forward, httpx.AsyncClient(transport=httpx.ASGITransport(forward), base_url="http://shop") as http:
+    transport = httpx.ASGITransport(behind_an_edge(forward))
+    async with forward, httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
         for _ in range(2):  # the service is started again in between
             async with serve_http(Behind(), f"unix:{tmp_path}/s"):
                 for _ in range(3):

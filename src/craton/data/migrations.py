@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, Connection, Table
 
 from craton.data.schema import ONE_AT_A_TIME, folder_of, metadata_of, missing, open_schema, version_table
-from craton.data.tables import tables_of
+from craton.data.tables import indexed, tables_of
 from craton.errors import DeclarationError
 from craton.module import Module
 
@@ -41,7 +41,7 @@ def migrate_all(url: str, modules: Sequence[Module]) -> list[str]:
 def upgrade(module: Module, connection: Connection) -> list[str]:
     """Apply what is missing."""
     found = missing(module, connection)
-    tables_of(module.name).metadata.create_all(connection)
+    indexed(module.name).create_all(connection)
     if module.migrations is not None:
         command.upgrade(config_of(module, connection), "head")
     else:  # a first sketch: its tables are made as they are declared, and never altered

@@ -59,7 +59,7 @@ def tables_of(module: str) -> ModuleTables:
 
 def inbox_of(module: str, metadata: MetaData) -> Table:
     """`status`: running (effects, sagas), done, fault, failed (sagas), tombstone."""
-    table = Table(
+    return Table(
         f"{module}_inbox", metadata,
         Column("key", String, primary_key=True),
         Column("method", String, nullable=False),
@@ -72,8 +72,6 @@ def inbox_of(module: str, metadata: MetaData) -> Table:
         Column("lease_until", Float),
         Column("created", Float, nullable=False),
     )
-    Index(f"{module}_inbox_created", table.c.created, postgresql_using="brin")  # rows come in its order
-    return table
 
 
 def outbox_of(module: str, metadata: MetaData) -> Table:
@@ -83,7 +81,7 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
     process that relays it, until `lease_until`. `place`: of an event-sourced one, its version in its stream; `xid`: the
     transaction that stored it, where several write at once.
     """
-    table = Table(
+    return Table(
         f"{module}_outbox", metadata,
         Column("position", NUMBER, primary_key=True, autoincrement=True),
         Column("id", String, nullable=False),
@@ -103,16 +101,6 @@ def outbox_of(module: str, metadata: MetaData) -> Table:
         Column("place", BigInteger),
         Column("xid", BigInteger, nullable=False),
     )
-    stored, placed = table.c.status == "stored", table.c.place.is_not(None)
-    Index(f"{module}_outbox_stored", table.c.due, table.c.position, sqlite_where=stored, postgresql_where=stored)
-    Index(
-        f"{module}_outbox_place", table.c.stream, table.c.place,
-        unique=True, sqlite_where=placed, postgresql_where=placed,
-    )
-    ordered = table.c.stream != ""
-    Index(f"{module}_outbox_stream", table.c.stream, sqlite_where=ordered, postgresql_where=ordered)
-    Index(f"{module}_outbox_xid", table.c.xid, table.c.position, sqlite_where=placed, postgresql_where=placed)
-    return table
 
 
 def sequence_of(module: str, metadata: MetaData) -> Table:
@@ -139,7 +127,7 @@ def cursor_of(module: str, metadata: MetaData) -> Table:
 def letter_of(module: str, metadata: MetaData) -> Table:
     """Events that a subscriber has received and not applied. `id`: of the event and the subscriber, as in the inbox.
     `status`: retrying, waiting (behind an earlier one of its stream), parked, unknown (no code here can read it)."""
-    table = Table(
+    return Table(
         f"{module}_letter", metadata,
         Column("id", String, primary_key=True),
         Column("message", String, nullable=False),
@@ -157,15 +145,12 @@ def letter_of(module: str, metadata: MetaData) -> Table:
         Column("error", String, nullable=False),
         Column("created", Float, nullable=False),
     )
-    Index(f"{module}_letter_stream", table.c.subscriber, table.c.source, table.c.stream, table.c.sequence)
-    Index(f"{module}_letter_due", table.c.status, table.c.due)
-    return table
 
 
 def saga_of(module: str, metadata: MetaData) -> Table:
     """`state`: running, undoing, waiting, done, fault, failed, parked. `due`: when one that waits goes on; `awaits`:
     the event that brings it on before. `version`: of the code it began with. `error`: why it is parked."""
-    table = Table(
+    return Table(
         f"{module}_saga", metadata,
         Column("id", String, primary_key=True),
         Column("keyed", Boolean, nullable=False),
@@ -186,16 +171,6 @@ def saga_of(module: str, metadata: MetaData) -> Table:
         Column("created", Float, nullable=False),
         Column("updated", Float, nullable=False),
     )
-    open_ones = table.c.state.in_(("running", "undoing"))
-    Index(f"{module}_saga_open", table.c.lease_until, sqlite_where=open_ones, postgresql_where=open_ones)
-    waiting = table.c.state == "waiting"
-    Index(f"{module}_saga_due", table.c.due, sqlite_where=waiting, postgresql_where=waiting)
-    Index(f"{module}_saga_awaits", table.c.awaits, sqlite_where=waiting, postgresql_where=waiting)
-    ended = table.c.state.in_(("done", "fault", "failed"))
-    Index(f"{module}_saga_ended", table.c.updated, sqlite_where=ended, postgresql_where=ended)
-    going = table.c.state.not_in(("done", "fault", "failed"))
-    Index(f"{module}_saga_going", table.c.created, sqlite_where=going, postgresql_where=going)
-    return table
 
 
 def journal_of(module: str, metadata: MetaData) -> Table:
@@ -216,7 +191,7 @@ def journal_of(module: str, metadata: MetaData) -> Table:
 
 def arrival_of(module: str, metadata: MetaData) -> Table:
     """`awaits`: the event's type and key, as in the saga's column."""
-    table = Table(
+    return Table(
         f"{module}_arrival", metadata,
         Column("id", String, primary_key=True),
         Column("awaits", String, nullable=False),
@@ -224,21 +199,16 @@ def arrival_of(module: str, metadata: MetaData) -> Table:
         Column("body", Text, nullable=False),
         Column("created", Float, nullable=False),
     )
-    Index(f"{module}_arrival_awaits", table.c.awaits, table.c.created)
-    Index(f"{module}_arrival_created", table.c.created)
-    return table
 
 
 def awaited_of(module: str, metadata: MetaData) -> Table:
     """`latest`: the id of the latest arrival, "" before there is one."""
-    table = Table(
+    return Table(
         f"{module}_awaited", metadata,
         Column("awaits", String, primary_key=True),
         Column("latest", String, nullable=False),
         Column("updated", Float, nullable=False),
     )
-    Index(f"{module}_awaited_updated", table.c.updated)
-    return table
 
 
 def snapshot_of(module: str, metadata: MetaData) -> Table:
@@ -260,3 +230,64 @@ def projection_of(module: str, metadata: MetaData) -> Table:
         Column("xid", BigInteger, nullable=False),
         Column("position", BigInteger, nullable=False),
     )
+
+@cache
+def indexed(module: str) -> MetaData:
+    """The same with their indexes, as migrations make them. Services do without: what an index says of PostgreSQL loads
+    all that SQLAlchemy knows of it."""
+    tables = tables_of(module)
+    index_inbox(module, tables.inbox)
+    index_outbox(module, tables.outbox)
+    index_letter(module, tables.letter)
+    index_saga(module, tables.saga)
+    index_arrival(module, tables.arrival)
+    index_awaited(module, tables.awaited)
+    return tables.metadata
+
+
+def index_inbox(module: str, table: Table) -> None:
+    """By age."""
+    Index(f"{module}_inbox_created", table.c.created, postgresql_using="brin")  # rows come in its order
+
+
+def index_outbox(module: str, table: Table) -> None:
+    """By what is looked for: what is due, places in streams, streams, positions."""
+    stored, placed = table.c.status == "stored", table.c.place.is_not(None)
+    Index(f"{module}_outbox_stored", table.c.due, table.c.position, sqlite_where=stored, postgresql_where=stored)
+    Index(
+        f"{module}_outbox_place", table.c.stream, table.c.place,
+        unique=True, sqlite_where=placed, postgresql_where=placed,
+    )
+    ordered = table.c.stream != ""
+    Index(f"{module}_outbox_stream", table.c.stream, sqlite_where=ordered, postgresql_where=ordered)
+    Index(f"{module}_outbox_xid", table.c.xid, table.c.position, sqlite_where=placed, postgresql_where=placed)
+
+
+def index_letter(module: str, table: Table) -> None:
+    """By stream, and by when they are due."""
+    Index(f"{module}_letter_stream", table.c.subscriber, table.c.source, table.c.stream, table.c.sequence)
+    Index(f"{module}_letter_due", table.c.status, table.c.due)
+
+
+def index_saga(module: str, table: Table) -> None:
+    """By state: the conditions are those of the statements that look for them."""
+    open_ones = table.c.state.in_(("running", "undoing"))
+    Index(f"{module}_saga_open", table.c.lease_until, sqlite_where=open_ones, postgresql_where=open_ones)
+    waiting = table.c.state == "waiting"
+    Index(f"{module}_saga_due", table.c.due, sqlite_where=waiting, postgresql_where=waiting)
+    Index(f"{module}_saga_awaits", table.c.awaits, sqlite_where=waiting, postgresql_where=waiting)
+    ended = table.c.state.in_(("done", "fault", "failed"))
+    Index(f"{module}_saga_ended", table.c.updated, sqlite_where=ended, postgresql_where=ended)
+    going = table.c.state.not_in(("done", "fault", "failed"))
+    Index(f"{module}_saga_going", table.c.created, sqlite_where=going, postgresql_where=going)
+
+
+def index_arrival(module: str, table: Table) -> None:
+    """By what is awaited, and by age."""
+    Index(f"{module}_arrival_awaits", table.c.awaits, table.c.created)
+    Index(f"{module}_arrival_created", table.c.created)
+
+
+def index_awaited(module: str, table: Table) -> None:
+    """By age."""
+    Index(f"{module}_awaited_updated", table.c.updated)

@@ -21,6 +21,10 @@ STEM, NUMBERS = os.urandom(6).hex().encode(), count(1)
 """What makes request ids unique: something by chance for each process, and a number."""
 
 
+class Disconnected(Exception):
+    """The client has gone: nobody hears the answer."""
+
+
 class Exchange:
     """One request and its response. `given`: the headers, those that came several times joined; `told`: those of the
     response so far; `path`: the parameters in the path; `id` names it in problems and logs."""

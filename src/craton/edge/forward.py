@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httptools
 from starlette.types import Message, Receive, Scope, Send
 
-from craton.edge.problems import Problem, problem_response
+from craton.edge.problems import Problem
 
 Headers = Sequence[tuple[bytes, bytes]]
 HOP_BY_HOP = frozenset({
@@ -189,7 +189,7 @@ class Exchange:
 class Forward:
     """An ASGI application that another service serves, at one of these addresses: the least busy one that answers.
 
-    An async context manager.
+    An async context manager. Raises Problem where it is away.
     """
 
     def __init__(self, addresses: Sequence[str]) -> None:
@@ -212,9 +212,8 @@ class Forward:
         while True:
             try:
                 place, connection = await self.connect()
-            except OSError:
-                await problem_response(Problem("not-run"))(scope, receive, send)
-                return
+            except OSError as error:
+                raise Problem("not-run") from error
             if await self.answered(place, connection, scope, receive, send):
                 return
 
@@ -239,13 +238,13 @@ class Forward:
                 connection.used = connection.kept = await exchange.run()
             except Gone:
                 return True
-            except Lost:
+            except Lost as error:
                 if exchange.begun:
                     raise  # so that the server breaks off, too, and the client knows that there was more
                 safe = scope["method"] in ("GET", "HEAD")
                 if connection.used and safe and exchange.sent:
                     return False
-                await problem_response(Problem("not-run" if safe else "outcome-unknown"))(scope, receive, send)
+                raise Problem("not-run" if safe else "outcome-unknown") from error
         return True
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from starlette.requests import HTTPConnection
-
 from craton.calls.context import NOBODY, Caller, scoped
 from craton.edge.authentication import Tokens
 from craton.edge.problems import Problem
@@ -20,11 +18,6 @@ WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,6})"?', re.IGNORECASE)
 TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 TAG = re.compile(rb'(?:W/)?"([^"]*)"')
 SHORTEST_WAIT = 1.0
-
-
-def first_of(request: HTTPConnection, name: bytes) -> str | None:
-    """The first value of a header."""
-    return next((value.decode("latin-1") for given, value in request.scope["headers"] if given == name), None)
 
 
 def caller_of(given: bytes, tokens: Tokens) -> Caller:
@@ -71,14 +64,8 @@ def wait_of(given: bytes | None, *, default: float, longest: float) -> float:
     return min(max(float(found[1]), SHORTEST_WAIT), longest) if found else default
 
 
-def trace_of(request: HTTPConnection) -> str:
-    """The W3C traceparent, where the client sent one that is valid."""
-    given = first_of(request, b"traceparent") or ""
-    return trace_in(given.encode("latin-1"))
-
-
 def trace_in(given: bytes) -> str:
-    """The same, of the header alone."""
+    """The W3C traceparent, where the client sent one that is valid."""
     text = given.decode("latin-1")
     return text if TRACE.fullmatch(text) else ""
 

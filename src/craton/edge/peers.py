@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from craton.application import Application
@@ -22,6 +21,7 @@ from craton.calls.links.rest.problems import details_of, kind_of
 from craton.calls.links.rest.proof import PEER, Prover
 from craton.calls.receiver import error_of
 from craton.edge.endpoint import while_connected
+from craton.edge.exchange import Disconnected
 from craton.edge.headers import version_in
 from craton.edge.operation import Operation, operations
 from craton.edge.problems import KINDS, MEDIA_TYPE, FaultProblem, Problem
@@ -62,7 +62,7 @@ class Peers:
             return
         try:
             asked = await self.read(scope, receive)
-        except ClientDisconnect:
+        except Disconnected:
             return
         except Problem as problem:
             await refuse(send, problem)
@@ -157,7 +157,7 @@ async def body_of(receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+            raise Disconnected
         parts.append(message.get("body", b""))
         size, more = size + len(parts[-1]), message.get("more_body", False)
         if size > LIMIT:

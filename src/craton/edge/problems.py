@@ -6,9 +6,6 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import Response
-
-from craton.calls.codec import to_json
 from craton.calls.links.rest.problems import PROBLEM, kind_of, urn, words
 from craton.errors import CallError, InvalidArguments, KeyReused, NotAllowed, NotAuthenticated, Withdrawn
 from craton.values import Fault
@@ -87,11 +84,6 @@ class FaultProblem(Problem):
         Exception.__init__(self, self.body["detail"])
 
 
-def fault_response(application: str, fault: Fault) -> Response:
-    """A fault on its way out."""
-    return problem_response(FaultProblem(application, fault))
-
-
 def detail_of(fault: Fault) -> str:
     """The fault's own words, where it has some; else its name and its fields."""
     if type(fault).__str__ is not Fault.__str__:
@@ -104,13 +96,3 @@ def title(fault: type[Fault]) -> str:
     """What a fault means, in its own first line; its name where it has none."""
     text = inspect.cleandoc(fault.__doc__ or "").partition("\n")[0].removesuffix(".")
     return text or words(fault)
-
-
-def problem_response(problem: Problem) -> Response:
-    """A problem on its way out."""
-    return respond(problem.body, status=problem.status, headers=problem.headers)
-
-
-def respond(body: Mapping[str, Any], *, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A problem's members as a response."""
-    return Response(to_json(body), status, headers, MEDIA_TYPE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Collection, Mapping
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from craton.calls.codec import to_json
@@ -13,7 +12,7 @@ from craton.edge.authentication import Tokens
 from craton.edge.documentation import pages
 from craton.edge.door import Door
 from craton.edge.endpoint import Answer, Endpoint, SagaEndpoint
-from craton.edge.exchange import Exchange
+from craton.edge.exchange import Disconnected, Exchange
 from craton.edge.gate import Gate
 from craton.edge.openapi import document
 from craton.edge.operation import operations
@@ -63,7 +62,7 @@ class Edge:
             else:
                 exchange.path = found[1]
                 await found[0].at(exchange, self.gate)
-        except ClientDisconnect:
+        except Disconnected:
             return
         except Problem as problem:
             await exchange.refuse(problem)

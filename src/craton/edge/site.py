@@ -8,22 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from starlette.datastructures import URL
-from starlette.requests import HTTPConnection
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from craton.calls.context import CONTEXT, NOBODY, Caller, Context
 from craton.edge.authentication import Tokens
-from craton.edge.headers import first_of, trace_of
-from craton.edge.problems import Problem, fault_response, problem_of, problem_response
+from craton.edge.headers import trace_in
+from craton.edge.problems import FaultProblem, problem_of
 from craton.errors import CallError, NotAuthenticated
 from craton.values import Fault
 
 SECONDS = 10.0
 """Within which what a request asks of modules must be answered, as far as its response has not begun."""
-OURS = ("app", "endpoint", "path_params", "route", "router")
-"""What Starlette leaves in the scope on its way through the edge, and would take for its own in an application."""
 log = logging.getLogger(__name__)
 
 
@@ -37,27 +32,24 @@ class Site:
         self.app, self.application, self.tokens, self.state = app, application, tokens, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or talk over one WebSocket, whose calls have no deadline of their own."""
-        request = HTTPConnection(scope)
+        """Answer one request, or talk over one WebSocket, whose calls have no deadline of their own. Raises Problem for
+        what the application did not answer, and what it raises itself."""
+        given = dict(scope["headers"])
         deadline = asyncio.get_running_loop().time() + SECONDS if scope["type"] == "http" else None
-        now = Context(caller=bearer_of(request, self.tokens), deadline=deadline, trace=trace_of(request))
-        token, begun = CONTEXT.set(now), Begun(send)
+        caller = bearer_of(given.get(b"authorization", b""), self.tokens)
+        now = Context(caller=caller, deadline=deadline, trace=trace_in(given.get(b"traceparent", b"")))
+        token = CONTEXT.set(now)
         try:
-            await self.app({**scope, "state": dict(self.state)}, receive, begun)
-        except Exception as error:  # an application gets an answer to its client, whatever breaks in it
-            if not isinstance(error, CallError | Fault):
-                log.exception("%s failed", scope["path"])
-            if begun.yet or scope["type"] != "http":
-                return
-            await self.failure(error)(scope, receive, send)
+            await self.app({**scope, "state": dict(self.state)}, receive, Begun(send))
+        except Fault as fault:
+            raise FaultProblem(self.application, fault) from fault
+        except CallError as error:
+            raise problem_of(error) from error
+        except Exception as error:
+            if type(error).__name__ != "ClientDisconnect":  # by which Starlette says that nobody hears the answer
+                raise
         finally:
             CONTEXT.reset(token)
-
-    def failure(self, error: Exception) -> ASGIApp:
-        """What to answer in place of a page."""
-        if isinstance(error, Fault):
-            return fault_response(self.application, error)
-        return problem_response(problem_of(error) if isinstance(error, CallError) else Problem("failed"))
 
 
 class Begun:
@@ -74,9 +66,9 @@ class Begun:
         await self.send(message)
 
 
-def bearer_of(request: HTTPConnection, tokens: Tokens) -> Caller:
+def bearer_of(given: bytes, tokens: Tokens) -> Caller:
     """Whose bearer token it is; NOBODY without one that is valid here."""
-    scheme, _, token = (first_of(request, b"authorization") or "").partition(" ")
+    scheme, _, token = given.decode("latin-1").partition(" ")
     try:
         return tokens.verify(token.strip()) if scheme.lower() == "bearer" else NOBODY
     except NotAuthenticated:
@@ -92,7 +84,6 @@ class Sites:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give the request to its site."""
-        scope = {name: value for name, value in scope.items() if name not in OURS}
         path, root = scope["path"], scope.get("root_path", "")
         below = path.removeprefix(root) if root else path
         for place, app in self.sites:
@@ -103,6 +94,15 @@ class Sites:
                 await app({**scope, "root_path": root + place}, receive, send)
                 return
             if below == place and scope["type"] == "http":
-                await RedirectResponse(URL(scope=scope).replace(path=f"{path}/"))(scope, receive, send)
+                await redirect(scope, send)
                 return
         await self.otherwise(scope, receive, send)
+
+
+async def redirect(scope: Scope, send: Send) -> None:
+    """From "/admin" to "/admin/", where the site begins: links that are relative then lead into it."""
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    location = scope["path"].rpartition("/")[2].encode() + b"/" + query
+    headers = [(b"location", location), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 307, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

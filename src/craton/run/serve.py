@@ -87,6 +87,7 @@ async def serve(
         for kind, address in environment.doors().items():
             await stack.enter_async_context(KINDS[kind].serve(process, address))
         gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
+        gc.enable()
         log.info("ready")
         await asyncio.Event().wait()
 
@@ -101,6 +102,7 @@ async def migrated(application: Application, service: Service, database: str | N
     told = False
     while missing := await pending(database, modules):
         if not told:
+            gc.enable()  # this may take long
             log.warning("waiting for `craton migrate`: not applied yet: %s", "; ".join(missing))
         told = True
         await asyncio.sleep(POLL)

@@ -76,12 +76,13 @@ class Running:
 
     def site(self, module: Module) -> Any:
         """The ASGI application of a module, wherever it is now."""
-        from craton.edge.problems import Problem, problem_response
+        from craton.edge.problems import Problem
 
         async def site(scope: Any, receive: Any, send: Any) -> None:
             process = self.processes.get(self.topology.home_of(module.name).name)
-            app = process.sites[module.path] if process else problem_response(Problem("not-run"))
-            await app(scope, receive, send)
+            if process is None:
+                raise Problem("not-run")
+            await process.sites[module.path](scope, receive, send)
 
         return site
 
