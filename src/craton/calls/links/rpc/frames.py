@@ -24,7 +24,7 @@ from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
-from craton.calls.codec import MALFORMED
+from craton.calls.codec import MALFORMED, unpacker
 
 VERSION = 2
 FRAME_LIMIT = 16 * 1024 * 1024
