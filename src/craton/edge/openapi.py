@@ -16,7 +16,7 @@ from craton.calls.links.rest.problems import urn
 from craton.edge.arguments import Parameter
 from craton.edge.headers import LONGEST_KEY
 from craton.edge.operation import Operation
-from craton.edge.problems import MEDIA_TYPE, title
+from craton.edge.problems import KINDS, MEDIA_TYPE, title
 from craton.sagas.sagas import SagaStatus
 from craton.values import Fault, Secret, body_of
 
@@ -134,7 +134,8 @@ def document(application: Application, operations: Sequence[Operation]) -> Json:
         "tags": [{"name": m.name, "description": inspect.getdoc(m.contract) or m.name} for m in application.modules],
         "paths": paths,
         "components": {
-            "schemas": schemas.components, "parameters": PARAMETERS, "headers": HEADERS, "securitySchemes": SECURITY,
+            "schemas": schemas.components, "responses": general_responses(), "parameters": PARAMETERS,
+            "headers": HEADERS, "securitySchemes": SECURITY,
         },
     }
 
@@ -219,11 +220,25 @@ def responses(application: Application, operation: Operation, schemas: Schemas) 
     if operation.version:
         found["304"] = {"description": "It is still at the version that is known.", "headers": headers("ETag")}
     for status, faults in sorted(told.items()):
+        if not faults:
+            found[str(status)] = general_response(status)
+            continue
         options = [ANY_PROBLEM] if status in general(operation) else []
         options += [schemas.fault(application.name, fault) for fault in faults]
         found[str(status)] = problem(status, options, texts=[title(fault) for fault in faults])
-    found["default"] = problem(0, [ANY_PROBLEM], texts=["What HTTP itself forbids"])
+    found["default"] = general_response("default")
     return found
+
+
+def general_response(status: int | str) -> Json:
+    """One of those that any operation may give."""
+    return {"$ref": f"#/components/responses/{status}"}
+
+
+def general_responses() -> Json:
+    """The problems that any operation may answer with, by status."""
+    found = {str(status): problem(status, [ANY_PROBLEM]) for status in sorted({status for status, _ in KINDS.values()})}
+    return found | {"default": problem(0, [ANY_PROBLEM], texts=["What HTTP itself forbids"])}
 
 
 def general(operation: Operation) -> list[int]:
@@ -260,7 +275,7 @@ def own_paths(schemas: Schemas) -> dict[str, Json]:
     saga = {
         "operationId": "saga.status", "summary": "Where a saga stands.",
         "parameters": names, "security": security("anyone"),
-        "responses": {"200": status} | {str(code): problem(code, [ANY_PROBLEM]) for code in SAGA_PROBLEMS},
+        "responses": {"200": status} | {str(code): general_response(code) for code in SAGA_PROBLEMS},
     }
     healthy: Json = {"200": {"description": "Yes."}}
     live = {"operationId": "health.live", "summary": "Whether this process runs.", "security": [], "responses": healthy}
