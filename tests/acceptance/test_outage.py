@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,9 @@ GATEWAYS = ("craton", "envoy")
 
 
 async def survive(
-    topology: str, gateway: str, folder: Path, capsys: pytest.CaptureFixture[str], *, services: Sequence[str] = (),
+    package: str, topology: str, gateway: str, *, folder: Path, capsys: pytest.CaptureFixture[str],
 ) -> Town:
-    """Kill services one after the other, or all there are; what was found wrong fails the test."""
+    """Kill one service after the other; what was found wrong fails the test."""
     lines, towns = list[str](), list[Town]()
 
     def say(name: str, line: str) -> None:
@@ -24,10 +23,10 @@ async def survive(
         for town in towns:
             town.hear(name, line)
 
-    async with start_processes("apps.store", topology=topology, data=folder, gateway=gateway, say=say) as processes:
+    async with start_processes(package, topology=topology, data=folder, gateway=gateway, say=say) as processes:
         towns.append(town := Town(processes))
         try:
-            await town.run(services or [service.name for service in processes.topology.services])
+            await town.run([service.name for service in processes.topology.services])
         finally:
             print("\n".join([line for line in lines if not line.startswith("gateway: {")][-100:]))
     with capsys.disabled():
@@ -50,7 +49,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 async def test_people_go_on_shopping_without_what_is_killed_and_are_told_what_is_missing(
     gateway: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    town = await survive("hybrid", gateway, tmp_path, capsys, services=["extras", "payments"])
+    town = await survive("tests.acceptance.halves", "halves", gateway, folder=tmp_path, capsys=capsys)
     if gateway == "envoy":  # the other one waits for the service, as long as the client does
         assert {503} <= {visit.status for visit in town.visits}
 
@@ -61,4 +60,4 @@ async def test_people_go_on_shopping_without_what_is_killed_and_are_told_what_is
 async def test_any_service_may_be_killed_while_people_shop(
     gateway: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    await survive("microservices", gateway, tmp_path, capsys)
+    await survive("apps.store", "microservices", gateway, folder=tmp_path, capsys=capsys)
