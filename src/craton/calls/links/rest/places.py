@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any
@@ -39,21 +38,27 @@ class Asked:
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
     """A method at its route."""
 
-    method: Method
-    route: Route
+    def __init__(self, method: Method, route: Route) -> None:
+        self.method, self.route = method, route
+        self.in_path = re.findall(r"{(\w+)}", route.path)
+        fields = [f for f in msgspec.structs.fields(method.arguments) if f.name not in self.in_path]
+        versions = [f.name for f in fields if method.kind != "query" and f.type in (Version, Version | None)]
+        self.version = versions[0] if versions else None
+        self.defaults = {f.name: f.default for f in fields}
 
     def asked(self, arguments: msgspec.Struct) -> Asked | None:
         """The request with these arguments; None where the route cannot say one of them."""
         given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
-        in_path = {name: text(given.pop(name)) for name in re.findall(r"{(\w+)}", self.route.path)}
+        in_path = {name: text(given.pop(name)) for name in self.in_path}
         if any(part in (UNSAID, "", ".", "..") or "/" in part for part in in_path.values()):
             return None
-        path = re.sub(r"{(\w+)}", lambda found: quote(in_path[found[1]], safe=""), self.route.path)
-        version = given.pop(name) if (name := self.version(given)) else None
+        path = self.route.path
+        for name, part in in_path.items():
+            path = path.replace(f"{{{name}}}", quote(part, safe=""))
+        version = given.pop(self.version) if self.version else None
         seen = "" if version is None else f'"{version}"'
         if self.route.verb in ("GET", "DELETE"):
             query = self.query(given)
@@ -61,18 +66,11 @@ class Place:
             return None if query is None else Asked(self.route.verb, target, b"", "", seen)
         return Asked(self.route.verb, path, codec.to_json(given), "application/json", seen)
 
-    def version(self, given: Collection[str]) -> str | None:
-        """The argument that stands in the header If-Match."""
-        kinds = {field.name: field.type for field in msgspec.structs.fields(self.method.arguments)}
-        found = (name for name in given if kinds[name] in (Version, Version | None))
-        return None if self.method.kind == "query" else next(found, None)
-
     def query(self, given: dict[str, Any]) -> str | None:
         """Arguments as a query string; None where it cannot say one of them."""
-        defaults = {field.name: field.default for field in msgspec.structs.fields(self.method.arguments)}
         said = {}
         for name, value in given.items():
-            if value == defaults[name]:
+            if value == self.defaults[name]:
                 continue
             many = isinstance(value, tuple | frozenset)
             said[name] = [text(item) for item in (value if many else [value])]
