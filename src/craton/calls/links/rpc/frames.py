@@ -24,7 +24,7 @@ from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
-from craton.calls.codec import MALFORMED, unpacker
+from craton.calls.codec import MALFORMED, decode
 
 VERSION = 2
 FRAME_LIMIT = 16 * 1024 * 1024
@@ -160,7 +160,7 @@ def frame(kind: Kind, number: int = 0, body: bytes = b"") -> bytes:
 def read(body: bytes, kind: type[T]) -> T:
     """A frame's body, checked; FrameError where it is none."""
     try:
-        found: T = unpacker(kind).decode(body)
+        found: T = decode(kind, body)
         return found
     except MALFORMED as error:
         raise FrameError(f"its body is no {kind.__name__}: {error}") from error
