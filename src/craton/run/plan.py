@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from craton.application import Application
 from craton.calls.links.rpc.address import Address
@@ -18,6 +19,9 @@ from craton.run.environment import READERS, Environment
 from craton.run.folder import Folder
 from craton.run.foreign import filled, program_of
 from craton.topology import GATEWAY, Companion, Service, Setup, Topology, topology_file
+
+if TYPE_CHECKING:
+    from craton.run.gateway.envoy import Envoy
 
 HOST = "127.0.0.1"
 
@@ -69,6 +73,13 @@ class Plan:
         """Where each companion listens, and each process in another language."""
         abroad = [f"{s.name}.{n}" for s in self.topology.services if s.command for n in range(1, s.replicas + 1)]
         return {name: self.folder.port_of(name) for name in (*(one.name for one in self.companions), *abroad)}
+
+    @cached_property
+    def envoy(self) -> Envoy:
+        """The gateway, where it is to be Envoy."""
+        from craton.run.gateway.process import envoy_of
+
+        return envoy_of(self)
 
     def is_one_process(self) -> bool:
         """Whether one process is all there is, which then serves the edge itself."""

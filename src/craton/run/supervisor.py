@@ -150,6 +150,8 @@ def announce(plan: Plan, say: Say) -> None:
     say(SUPERVISOR, f"the API: {plan.url}/openapi.json   the data: {plan.folder.path}   Ctrl-C stops it")
     if plan.grpc:
         say(SUPERVISOR, f"by gRPC: 127.0.0.1:{plan.grpc}")
+    if plan.gateway == "envoy":
+        say(SUPERVISOR, f"the gateway's metrics: http://127.0.0.1:{plan.envoy.settings.admin}/stats/prometheus")
     for line in plan.setup.hint.strip().splitlines():
         say("", line.replace("{url}", plan.url))  # bare, to be copied
 

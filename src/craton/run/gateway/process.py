@@ -48,7 +48,7 @@ LOG_FORMAT = "%T %l envoy: %v"
 
 def envoy_program(plan: Plan) -> Program:
     """Envoy, in front of what a plan starts. Its files stand in the plan's folder of sockets."""
-    envoy, folder = envoy_of(plan), plan.sockets / GATEWAY.name
+    envoy, folder = plan.envoy, plan.sockets / GATEWAY.name
     put(envoy, folder)
     address = Address(host=HOST, port=plan.port)
     return Program(
