@@ -4,8 +4,8 @@ A ```python block is executed, in order, in one namespace per page; one whose fi
 to that file instead, and so is a ```toml block. A ```diff block is applied. In a ```console block each line after `$ `
 is a command, and the lines below it, but for `…`, must be in what it prints; it must succeed, or exit with what a line
 `[2]` says. `$ cd folder` holds for the rest of the page. The command of a block marked `stays` is left running, as in
-another terminal, until the next such block. A block marked `illustration` is only read. 8000 stands for a free port.
-The database server that a page names is the tests' own.
+another terminal, until the next such block. A block marked `illustration` is only read. 8000 and 50051 stand for
+free ports. The database server that a page names is the tests' own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILE = re.compile(r"# ([\w/.-]+\.(?:py|toml))\s*\n")
 STATUS = re.compile(r"\[(\d+)\]")
 TEST = re.compile(r"\b(tests/[\w/]+\.py)::([\w:]+)")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-PORT = "8000"
+PORT, GRPC_PORT = "8000", "50051"
 SERVER = "postgresql://me:secret@localhost:5432"
 PATIENCE = 60
 
@@ -161,7 +161,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 async def test_the_examples_of_a_page_run(page: Path, terminal: Terminal, postgresql: str) -> None:
-    await follow(page, terminal, instead={PORT: str(free_port()), SERVER: postgresql})
+    await follow(page, terminal, instead={PORT: str(free_port()), GRPC_PORT: str(free_port()), SERVER: postgresql})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

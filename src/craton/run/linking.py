@@ -20,6 +20,7 @@ from craton.run.foreign import Deliveries
 from craton.run.grants import grants_of
 from craton.run.post import EVENTS
 from craton.settings import settings_of
+from craton.sources import SystemClock
 from craton.topology import GATEWAY, Service, Topology, topology_file
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[ob
     app = edge(process, process.tokens, settings=settings, sites=process.sites, modules=own)
     if "rest" in process.topology.asked_by(process.service):
         app = Peers(
-            app, process.application, handler=process.handler, secret=process.secret, clock=process.clock,
+            app, process.application, handler=process.handler, secret=process.secret, clock=SystemClock(),
             grants=grants_of(process.application, process.topology),
         )
     return serve_http(app, address, settings=settings, websockets=bool(process.sites))
@@ -112,7 +113,7 @@ def serve_grpc(process: Process, address: str) -> AbstractAsyncContextManager[ob
     from craton.edge.settings import EdgeSettings
 
     return GrpcServer(
-        process.handler, address, schema_of(process.application), secret=process.secret, clock=process.clock,
+        process.handler, address, schema_of(process.application), secret=process.secret,
         modules=process.service.modules or tuple(module.name for module in process.application.modules),
         grants=grants_of(process.application, process.topology), tls=process.tls,
         outside=Outside(process, process.tokens, settings_of(EdgeSettings, "edge", process.environ)),
