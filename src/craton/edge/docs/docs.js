@@ -45,10 +45,15 @@ function typeOf(api, schema) {
   return [found.format ?? found.type ?? found.title ?? "any"].flat().join(" | ");
 }
 
+// A new key: each attempt is a new request, unless somebody types one.
+function renew(input) {
+  if (input.value === (input.dataset.made ?? "")) input.value = input.dataset.made = `"${crypto.randomUUID?.() ?? Date.now()}"`;
+}
+
 function field(api, parameter) {
   const schema = resolved(api, parameter.schema);
   const input = element("input", { name: parameter.name, "data-in": parameter.in, required: parameter.required });
-  if (parameter.name === "Idempotency-Key") input.value = `"${crypto.randomUUID?.() ?? Date.now()}"`;
+  if (parameter.name === "Idempotency-Key") renew(input);
   else if (schema.default !== undefined && schema.default !== null) input.placeholder = [schema.default].flat().join(", ");
   const star = parameter.required ? element("b", { "aria-hidden": "true" }, " *") : "";
   return element("label", { title: parameter.description }, element("span", {}, `${parameter.name} `,
@@ -94,6 +99,7 @@ async function attempt(form, verb, path, output) {
     output.replaceChildren(element("p", {}, `No answer: ${error.message}`));
   }
   output.append(element("pre", {}, curl(verb, url, headers, body)));
+  for (const input of form.querySelectorAll('[name="Idempotency-Key"]')) renew(input);
 }
 
 function body(api, operation) {
