@@ -166,6 +166,11 @@ class Paintings(Protocol):
         """For services of the application."""
         ...
 
+    @query
+    async def scan(self, size: int) -> bytes:
+        """So many bytes."""
+        ...
+
     @query(get="/paintings/broken", allow="anyone")
     async def broken(self) -> int:
         """A bug."""
