@@ -20,6 +20,8 @@ HOP_BY_HOP = frozenset({
 })
 """What is said between two neighbours only (RFC 9110, section 7.6.1), and the date, which each server gives anew."""
 FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
+SIGNED = b"craton-peer"
+"""By which services know each other; nobody outside says it."""
 PIECE = 1 << 16
 CONNECTING = 2.0
 """Seconds that a connection may take."""
@@ -251,7 +253,7 @@ class Forward:
 def head_of(scope: Scope, *, chunked: bool) -> bytes:
     """A request's first line and headers, as they go to the service."""
     lines = [b"%b %b HTTP/1.1" % (scope["method"].encode(), target_of(scope))]
-    headers = passed_on([pair for pair in scope["headers"] if pair[0] not in FORWARDED])
+    headers = passed_on([pair for pair in scope["headers"] if pair[0] not in (*FORWARDED, SIGNED)])
     lines += [b"%b: %b" % pair for pair in (*headers, *forwarded(scope))]
     return b"\r\n".join([*lines, *([b"transfer-encoding: chunked"] if chunked else []), b"", b""])
 
