@@ -23,7 +23,7 @@ NAMES = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance",
 )
-EXAMPLES = int(os.environ.get("CRATON_TEST_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("CRATON_TEST_EXAMPLES", "4"))
 """Of each operation, in each structure; more find more: 200 take ten minutes."""
 PATIENT = settings(
     max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck),

@@ -28,7 +28,7 @@ from craton.contract import Method, is_contract
 from craton.data.database import Database
 from craton.data.store import open_store
 from craton.edge.door import Door
-from craton.errors import DeclarationError, OutcomeUnknown, SettingsError
+from craton.errors import CallError, DeclarationError, OutcomeUnknown, SettingsError
 from craton.implementation import Factory
 from craton.messages.brokers import broker_at
 from craton.messages.cleaning import retention_of
@@ -47,6 +47,8 @@ from craton.topology import GATEWAY, Topology
 from craton.values import Fault
 
 T = TypeVar("T")
+READY_TIME = 2.0
+"""Seconds within which the database of a process that is ready answers."""
 STATUS_TIME = 5.0
 """Seconds within which a saga's status is known."""
 
@@ -352,7 +354,13 @@ class Process:
             CONTEXT.reset(token)
 
     async def ready(self) -> bool:
-        """Whether it can take calls: it can, once it is open."""
+        """Whether it can take calls: whether its own database answers. What other services do does not count, or one
+        that is away would have all others taken out of service."""
+        try:
+            async with asyncio.timeout(READY_TIME):
+                await (self.store.now() if self.hosted else asyncio.sleep(0))
+        except (CallError, TimeoutError, OSError):
+            return False
         return True
 
 
