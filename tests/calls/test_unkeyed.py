@@ -1,4 +1,4 @@
-"""A command without a key is done whenever it is asked; its answer may be a secret, and its faults may keep what it wrote."""
+"""A command without a key: done whenever it is asked, its answer may be a secret, its faults may keep what it wrote."""
 
 from __future__ import annotations
 
