@@ -77,7 +77,7 @@ class Structure(NamedTuple):
     """One way to run the store."""
 
     topology: str
-    link: Literal["local", "wire"] = "local"
+    link: Literal["local", "wire", "rest", "grpc"] = "local"
     engine: Literal["sqlite", "postgresql"] = "sqlite"
 
     def __str__(self) -> str:
