@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -88,8 +89,16 @@ async def serve(
             await stack.enter_async_context(KINDS[kind].serve(process, address))
         gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
         gc.enable()
+        give_back()
         log.info("ready")
         await asyncio.Event().wait()
+
+
+def give_back() -> None:
+    """Give the memory that only the start needed back to the system, where the allocator can be told to (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 async def migrated(application: Application, service: Service, database: str | None) -> None:
