@@ -63,7 +63,12 @@ class Echo:
         self.name, self.taken = name, list[str]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or say over a WebSocket who it is."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": self.name})
+            return
         asked = dict(pair.split("=") for pair in scope["query_string"].decode().split("&") if "=" in pair)
         if scope["path"] != "/health/ready":
             self.taken.append(f"{scope['method']} {scope['path']}")
@@ -101,7 +106,7 @@ async def echoes(*names: str) -> AsyncIterator[dict[str, tuple[Echo, str]]]:
         found = {}
         for name in names:
             echo = Echo(name)
-            found[name] = (echo, f"127.0.0.1:{await stack.enter_async_context(serve_http(echo, '127.0.0.1:0'))}")
+            found[name] = (echo, f"127.0.0.1:{await stack.enter_async_context(serve_http(echo, '127.0.0.1:0', websockets=True))}")
         yield found
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from craton.edge.settings import EdgeSettings
 from craton.run.folder import free_port
@@ -210,6 +212,15 @@ async def test_requests_in_progress_are_finished_when_it_stops(tmp_path: Path) -
             with pytest.raises(httpx.TransportError):
                 async with client(front) as late:
                     await late.get("/prices")
+
+
+async def test_web_pages_may_open_websockets_and_contracts_have_none(tmp_path: Path) -> None:
+    async with standing(tmp_path) as (_, front):
+        async with connect(f"ws://{front.envoy.listen}/office/live") as socket:
+            assert await socket.recv() == "office"
+        with pytest.raises(InvalidStatus):
+            async with connect(f"ws://{front.envoy.listen}/prices"):
+                pass
 
 
 async def test_it_speaks_tls_where_it_is_given_a_certificate(tmp_path: Path) -> None:
