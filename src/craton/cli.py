@@ -288,6 +288,7 @@ def check(asked: argparse.Namespace) -> None:
     implementations(application, names)
     tables(application, names)
     operations(application)
+    check_numbers(asked.application)
     asyncio.run(check_migrations(application))
     print(f"{application.name}: {len(names)} modules in {len(topologies)} topologies, and nothing is wrong")
 
@@ -296,14 +297,14 @@ def proto(asked: argparse.Namespace) -> None:
     """Print .proto files, or write them."""
     from craton.application import find_application
     from craton.calls.links.grpc.numbers import LOCK
-    from craton.export.proto import check, lock, text, write
+    from craton.export.proto import check, described, lock, text, write
     from craton.run.linking import schema_of
     from craton.topology import topology_file
 
     application = find_application(asked.application)
-    schema = schema_of(application)
-    found = [module.name for module in application.modules if schema.module(module.name).rpcs]
-    modules = [application.module(asked.module).name] if asked.module else found
+    schema = described(schema_of(application))
+    every = [name for name, module in schema.modules.items() if module.rpcs]
+    modules = [application.module(asked.module).name] if asked.module else every
     if asked.check:
         check(schema.numbers)
         print(f"{LOCK} knows every field")
@@ -314,6 +315,18 @@ def proto(asked: argparse.Namespace) -> None:
         file = topology_file(asked.application).with_name(LOCK)
         file.write_text(lock(schema.numbers))
         print("\n".join([*written, f"{file}: commit it"]))
+
+
+def check_numbers(package: str) -> None:
+    """Refuse what the lock of field numbers does not allow, where there is one."""
+    from craton.topology import topology_file
+
+    if topology_file(package).with_name("proto.lock").exists():
+        from craton.application import find_application
+        from craton.export.proto import check, described
+        from craton.run.linking import schema_of
+
+        check(described(schema_of(find_application(package))).numbers)
 
 
 def diff(asked: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ from craton.calls import codec
 from craton.calls.links.grpc.numbers import LOCK, Numbers
 from craton.calls.links.grpc.schema import Rpc, Schema
 from craton.cli import main
-from craton.export.proto import check, lock, text
+from craton.export.proto import check, described, lock, text
 from tests.calls.gallery.application import gallery
 from tests.calls.gallery.contract import Frame, Glass, Painting, Price, Room, Style
 
@@ -243,4 +243,18 @@ def test_the_command_writes_files_and_the_lock_and_finds_what_the_lock_does_not_
 
     schema_of.cache_clear()
     main(["proto", "cinema", "--check"])
-    check(Numbers.read(package / LOCK))
+    assert "knows every field" in capsys.readouterr().out
+
+
+def test_check_refuses_what_the_lock_does_not_allow() -> None:
+    changed = Numbers({"gallery.paintings.v1.Price": {"amount": ("int64", 1)}})
+    with pytest.raises(DeclarationError, match=r"Price\.amount was int64 .* and is now string"):
+        described(Schema(gallery, changed))
+    with pytest.raises(DeclarationError, match=r"proto\.lock does not know gallery.* more"):
+        check(described(Schema(gallery)).numbers)
+
+
+def test_craton_run_takes_one_gateway_for_grpc(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "tests.calls.gallery", "--gateway", "envoy", "--grpc", "0", "--data", str(tmp_path)])
+    assert "leave one of --grpc and --gateway out" in capsys.readouterr().err

@@ -50,13 +50,20 @@ def text(described: Described) -> str:
     ])
 
 
+def described(schema: Schema) -> Schema:
+    """The same, with all modules described."""
+    for module in schema.application.modules:
+        schema.module(module.name)
+    return schema
+
+
 def write(schema: Schema, modules: Iterable[str], folder: Path) -> Iterator[Path]:
     """Write the files of some modules into a folder."""
     for name in modules:
-        described = schema.module(name)
-        file = folder / described.file.name
+        found = schema.module(name)
+        file = folder / found.file.name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text(described))
+        file.write_text(text(found))
         yield file
 
 
