@@ -106,7 +106,8 @@ async def echoes(*names: str) -> AsyncIterator[dict[str, tuple[Echo, str]]]:
         found = {}
         for name in names:
             echo = Echo(name)
-            found[name] = (echo, f"127.0.0.1:{await stack.enter_async_context(serve_http(echo, '127.0.0.1:0', websockets=True))}")
+            port = await stack.enter_async_context(serve_http(echo, "127.0.0.1:0", websockets=True))
+            found[name] = (echo, f"127.0.0.1:{port}")
         yield found
 
 
