@@ -78,6 +78,46 @@ def test_the_set_up_knows_the_url_the_secret_and_what_the_services_know(shop: Pa
     assert plan(shop).setup_program() is None
 
 
+LINKED = """
+[linked.services]
+front = ["orders"]
+stock = { modules = ["stock"], COMMAND }
+[linked.links]
+"orders -> stock" = "rest"
+"""
+
+
+def test_a_service_answers_by_the_links_that_others_ask_it_by_and_these_know_where(shop: Path) -> None:
+    (shop / "shop" / "topology.toml").write_text(LINKED.replace("COMMAND", "replicas = 1"))
+    _, (front, stock), (gateway,) = plan(shop, topology="linked").stages()
+    told = {p.name: Environment.parse(p.environ) for p in (front, stock, gateway)}
+    assert (told["stock"].http, told["stock"].grpc) == ("unix:/run/s/stock.1.rest", None)
+    assert told["front"].rest_peers == {"stock": ("unix:/run/s/stock.1.rest",)}
+    assert told["front"].peers == {"stock": ("unix:/run/s/stock.1",)}
+    assert told["gateway"].rest_peers == {} and told["front"].http is None
+
+
+def test_a_program_in_another_language_is_told_its_port_its_folder_and_the_secret_and_says_when_it_is_ready(
+    shop: Path,
+) -> None:
+    contract = shop / "shop" / "stock" / "contract.py"
+    routed = contract.read_text().replace("raises=OutOfStock)", 'post="/out", raises=OutOfStock)')
+    contract.write_text(routed.replace("@command\n", '@command(post="/back")\n'))
+    command = 'command = "node {here}/stock.mjs --port {port} --data {data}"'
+    (shop / "shop" / "topology.toml").write_text(LINKED.replace("COMMAND", command))
+    made = plan(shop, topology="linked")
+    _, (front, stock), (gateway,) = made.stages()
+    place = f"127.0.0.1:{stock.answers_at.port}"
+    data = ["--data", f"{shop}/stock"]
+    assert stock.command == ["node", f"{shop}/shop/stock.mjs", "--port", str(stock.answers_at.port), *data]
+    assert (stock.health, stock.environ["CRATON_HTTP"]) == ("/health/ready", place)
+    assert stock.environ["CRATON_SECRET"] == front.environ["CRATON_SECRET"] and "CRATON_DATABASE" not in stock.environ
+    for program in (front, gateway):
+        told = Environment.parse(program.environ)
+        assert "stock" not in told.peers and told.rest_peers == {"stock": (place,)}
+    assert made.databases().keys() == {"front"}
+
+
 @pytest.mark.parametrize("command", ["run --at {host}", "run {", "run {0}"])
 def test_a_placeholder_that_nothing_fills_is_refused_with_those_there_are(shop: Path, command: str) -> None:
     with pytest.raises(DeclarationError, match=r"there are \{python\}, \{data\} and \{port\}"):

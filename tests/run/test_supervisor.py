@@ -115,6 +115,13 @@ async def test_microservices_sell_survive_a_kill_and_stop_gateway_first(shop: Pa
     assert {path.name for path in (shop / ".craton" / "shop").glob("*.db")} == {"stock.db", "orders.db"}
 
 
+async def test_services_that_ask_each_other_by_rest_sell(shop: Path) -> None:
+    (shop / "shop" / "topology.toml").write_text('[linked]\neach = "*"\n[linked.links]\n"* -> *" = "rest"\n')
+    async with craton("run", "shop", "--port", "0", "--topology", "linked") as command:
+        await sells(await ready(command))
+        assert await command.end() == 0
+
+
 async def test_nothing_is_left_behind_when_the_supervisor_is_killed(shop: Path) -> None:
     async with craton("run", "shop", "--port", "0", "--topology", "microservices") as command:
         await ready(command)

@@ -28,6 +28,7 @@ class Processes(Running):
     def __init__(self, plan: Plan, children: Mapping[str, Child]) -> None:
         super().__init__(plan.application, plan.topology, link="rpc", databases={})
         self.plan, self.children, self.url = plan, children, plan.url
+        self.topology = plan.topology  # its links are as it says
 
     def kill(self, name: str, *, with_signal: signal.Signals = signal.SIGKILL) -> bool:
         """Signal a process. False where it is not running just now."""
