@@ -29,8 +29,8 @@ async def survive(
             await town.run([service.name for service in processes.topology.services])
         finally:
             print("\n".join([line for line in lines if not line.startswith("gateway: {")][-100:]))
-    with capsys.disabled():
-        print(f"\n  {topology} behind {gateway}:\n  {town.summary()}")
+            with capsys.disabled():
+                print(f"\n  {topology} behind {gateway}:\n  {town.summary()}")
     findings = town.findings()
     assert not findings, "\n".join(findings)
     assert town.bought and set(town.bought.values()) == {1}
