@@ -73,7 +73,7 @@ class Method:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Struct:
         """The arguments of one call; TypeError where they do not fit."""
         if not kwargs and len(args) == len(self.names):  # the usual call
-            return self.arguments(**dict(zip(self.names, args, strict=True)))
+            return self.arguments(*args)
         return self.arguments(**self.signature.bind(*args, **kwargs).arguments)
 
 
@@ -200,9 +200,11 @@ def method_of(kind: type, name: str, mark: Mark) -> Method:
             raise DeclarationError(f"{where}: parameter {p.name} has no type: annotate it.")
     if "return" not in hints:
         raise DeclarationError(f"{where} has no return type: annotate it (`-> None` where there is none).")
+    by_place = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
     fields = [(p.name, hints[p.name], *(() if p.default is p.empty else (p.default,))) for p in parameters]
     arguments = msgspec.defstruct(  # what has its default is left out, so that a parameter added later changes no key
-        f"{kind.__name__}_{name}", fields, frozen=True, kw_only=True, omit_defaults=True, module=kind.__module__,
+        f"{kind.__name__}_{name}", fields, frozen=True, kw_only=not by_place, omit_defaults=True,
+        module=kind.__module__,
     )
     result, streams = hints["return"], get_origin(hints["return"]) is AsyncIterator
     return Method(
@@ -210,7 +212,7 @@ def method_of(kind: type, name: str, mark: Mark) -> Method:
         version=mark.version, awaits=mark.awaits, on=mark.on, keyed=mark.keyed, sign_in=mark.sign_in,
         arguments=arguments, result=get_args(result)[0] if streams else result,
         signature=signature.replace(parameters=parameters),
-        names=tuple(p.name for p in parameters) if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) else (),
+        names=tuple(p.name for p in parameters) if by_place else (),
     )
 
 

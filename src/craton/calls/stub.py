@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -34,13 +34,16 @@ class Remote:
         self.endpoint = Endpoint(name.partition(".")[0], method, self.ask)
         self.read = codec.unpacker(method.result).decode
 
-    async def call(self, arguments: msgspec.Struct) -> Any:
+    def call(self, arguments: msgspec.Struct) -> Coroutine[Any, Any, Any]:
         """The call as application code makes it: under a key, so that it can be asked again."""
         now, key = CONTEXT.get(), None
         if self.method.kind != "query" and self.method.keyed:
             key = key_for(now, self.name, self.method, arguments) or self.ids.new("key")
-        if now.given is None and now.unit is None:
-            return await self.insist(arguments, key=key)
+        alone = now.given is None and now.unit is None
+        return self.insist(arguments, key=key) if alone else self.apart(arguments, key=key)
+
+    async def apart(self, arguments: msgspec.Struct, *, key: str | None) -> Any:
+        """Ask outside the unit of work in progress."""
         with context(given=None, unit=None):
             return await self.insist(arguments, key=key)
 

@@ -16,7 +16,7 @@ from craton.calls.links.rpc.handshake import ClientGreeting, Refused
 from craton.calls.links.rpc.tls import plain
 from craton.errors import NotRun, OutcomeUnknown
 
-REQUEST, REPLY, ITEM = Kind.REQUEST, Kind.REPLY, Kind.ITEM  # to look them up in their class takes longer
+REQUEST, RESULT, REPLY, ITEM = Kind.REQUEST, Kind.RESULT, Kind.REPLY, Kind.ITEM  # in their class it takes longer
 Answer = asyncio.Future[Reply] | Inflow
 Waiting = tuple[Answer, float, str]
 """What is to be told of an answer, the deadline, and the method that was asked."""
@@ -133,8 +133,8 @@ class ClientConnection(Connection):
         """Do what a frame of the server says."""
         if not self.greeted:
             self.meet(found)
-        elif found.kind is REPLY:
-            reply = read(found.body, Reply)
+        elif found.kind is RESULT or found.kind is REPLY:
+            reply = Reply("ok", found.body) if found.kind is RESULT else read(found.body, Reply)
             if (answer := self.waiting(found)):
                 answer.set_result(reply)
         elif found.kind is ITEM:

@@ -7,6 +7,7 @@ A frame is: length of the body (4 bytes, big-endian), number of the call (8), ki
     server -> client   WELCOME     proof                     or REFUSED with the reason, and close
     client -> server   REQUEST     a Request                 any number at once, each with a number of its own
     server -> client   REPLY       a Reply                   or UNTAKEN: "I am leaving; ask another replica"
+    server -> client   RESULT      an encoded result, in place of a Reply that says no more
     server -> client   ITEM        the next item of a stream, encoded: a query that streams; REPLY ends it
     client -> server   CREDIT      how many more items, and bytes of them, may be sent on a stream
     client -> server   CANCEL      the caller waits no more
@@ -53,6 +54,7 @@ class Kind(IntEnum):
     CREDIT = 11
     PING = 12
     PONG = 13
+    RESULT = 14
 
 
 LAST = max(Kind)

@@ -7,7 +7,7 @@ import logging
 import random
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -53,8 +53,10 @@ class RpcLink:
     async def send(self, request: Request) -> Reply:
         """Ask one replica; another one where the first surely did not take the request."""
         if len(self.replicas) == 1 and (connection := self.replicas[0].ready()):  # the usual case, without a choice
-            with suppress(Untaken):
+            try:
                 return await connection.ask(request)
+            except Untaken:
+                pass
         why = "the link is closed" if self.closed else "; ".join(replica.why for replica in self.replicas)
         deadline = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
         for replica in self.candidates():

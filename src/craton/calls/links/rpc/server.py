@@ -22,7 +22,7 @@ from craton.calls.receiver import as_call_error, reply_error
 from craton.errors import Failed, NotAllowed, NotRun, OutcomeUnknown, SettingsError
 
 DRAIN_SECONDS = 10.0
-REQUEST = Kind.REQUEST  # to look it up in its class takes longer
+REQUEST, RESULT = Kind.REQUEST, Kind.RESULT  # to look them up in their class takes longer
 MOST_CALLS, MOST_STREAMS = 4096, 1024
 """Of one peer at once: its further requests are not read until others are answered, its further streams refused."""
 END = Reply("ok")
@@ -45,7 +45,8 @@ class RpcServer:
     ) -> None:
         self.handler, self.limit, self.patience = handler, limit, drain
         self.terms = Terms(secret=derive(secret, "rpc"), service=service, contracts=contracts, grants=grants)
-        self.where, self.tls = Address.parse(address), tls
+        self.where = Address.parse(address)
+        self.tls: Protection = tls
         self.connections: set[ServerConnection] = set()
         self.strangers: dict[ServerConnection, None] = {}  # those that have not said who they are, the first one first
         self.leaving = False
@@ -239,10 +240,11 @@ class ServerConnection(Connection):
 
     def reply(self, number: int, reply: Reply) -> None:
         """Send an answer; in place of one that is too large, say so."""
-        body = encode(reply)
+        plain = reply.status == "ok" and not reply.type
+        kind, body = (RESULT, reply.body) if plain else (Kind.REPLY, encode(reply))
         if len(body) > self.limit:
-            body = encode(reply_error(Failed("the call", f"its answer {self.over(body)}")))
-        self.write(Kind.REPLY, number, body, alone=not self.calls)
+            kind, body = Kind.REPLY, encode(reply_error(Failed("the call", f"its answer {self.over(body)}")))
+        self.write(kind, number, body, alone=not self.calls)
 
     def over(self, body: bytes) -> str:
         """What is wrong with a body that is too large."""
