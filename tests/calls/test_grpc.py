@@ -32,6 +32,7 @@ from craton.calls.links.grpc.server import GrpcServer
 from craton.calls.links.grpc.tls import server_credentials
 from craton.calls.links.rpc.tls import Protection, tls_of
 from craton.edge.authentication import Tokens
+from craton.edge.grpc import address_of
 from craton.export.proto import write
 from craton.run.certs import certs
 from craton.run.linking import schema_of, serve_grpc
@@ -332,6 +333,13 @@ async def test_who_asks_too_often_is_told_to_wait(tmp_path: Path, stubs: Any) ->
         refused = (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS")
         assert await failing(client.Nothing(stubs.NothingRequest())) == refused
         await client.Me(stubs.MeRequest(), metadata=found.as_caller(user("ann")))  # who has a token counts alone
+
+
+@pytest.mark.parametrize(("peer", "address"), [
+    ("ipv4:10.0.0.7:41234", "10.0.0.7"), ("ipv6:%5B2001:db8::1%5D:41234", "2001:db8::/64"), ("unix:", ""),
+])
+def test_who_has_no_token_counts_by_address(peer: str, address: str) -> None:
+    assert address_of(peer) == address
 
 
 async def test_a_request_may_be_no_larger_than_over_http(tmp_path: Path, stubs: Any) -> None:

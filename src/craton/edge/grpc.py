@@ -7,6 +7,7 @@ import logging
 from contextlib import aclosing
 from time import monotonic
 from typing import Any
+from urllib.parse import unquote
 
 from craton.calls import codec
 from craton.calls.context import NOBODY, Caller
@@ -16,6 +17,7 @@ from craton.calls.links.grpc.server import Asked
 from craton.calls.receiver import as_call_error, reply_error
 from craton.edge.authentication import Tokens
 from craton.edge.door import Door
+from craton.edge.gate import network_of
 from craton.edge.headers import admit, caller_of, key_of, trace_in
 from craton.edge.problems import AGAIN, TOLD, Problem
 from craton.edge.rates import Rate
@@ -84,7 +86,7 @@ class Outside:
             if given is not None:
                 caller = caller_of(given, self.tokens)
         finally:
-            who = caller.subject or asked.peer.rpartition(":")[0]
+            who = caller.subject or address_of(asked.peer)
             if who and self.settings.rate:
                 self.rate.take(who, now=monotonic())
         return caller
@@ -96,6 +98,13 @@ def check_open(asked: Asked) -> None:
         raise NotAllowed(f"{asked.name} has no route, so only services of this application may call it.")
     if asked.method.sign_in:
         raise NotAllowed(f"{asked.name} signs in, which is limited by address over HTTP: ask there for a token.")
+
+
+def address_of(peer: str) -> str:
+    """The address in ipv4:10.0.0.7:41234, or the network of ipv6:%5B2001:db8::1%5D:41234; nothing of a Unix socket."""
+    kind, _, rest = peer.partition(":")
+    host = unquote(rest).rpartition(":")[0].strip("[]")
+    return network_of(host) if kind == "ipv6" else host if kind == "ipv4" else ""
 
 
 def told(asked: Asked, error: Exception) -> Reply:
