@@ -19,6 +19,7 @@ async def buy(http: httpx.AsyncClient, *skus: str) -> None:
     """A guest buys these."""
     token = (await http.post("/sessions/guest")).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
+    cart: dict[str, Any] = {}
     for sku in skus:
         body: dict[str, Any] = {"sku": sku, "quantity": 1}
         added = await http.post("/cart/items", json=body, headers=headers | {"Idempotency-Key": sku})
