@@ -10,12 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 try:
-    import atheris
+    fuzzing: Any = import_module("atheris")
 except ImportError:  # no wheel for this machine: sessions are drawn at random
-    atheris = None
+    fuzzing = None
 
 CRASHES = Path(__file__).parent / "crashes"
 LONGEST = 4096  # bytes that steer one session
@@ -30,7 +32,7 @@ def main() -> None:
     parser.add_argument("again", nargs="*", type=Path, help="files in fuzz/crashes, to see the same happen again")
     asked = parser.parse_args()
     CRASHES.mkdir(exist_ok=True)
-    if atheris is None or asked.unguided or asked.again:
+    if fuzzing is None or asked.unguided or asked.again:
         draw(asked)
     else:
         guide(asked)
@@ -102,7 +104,7 @@ def repeat(fuzzer: Fuzzer, drawn: Callable[[], bytes]) -> None:
 
 def guide(asked: argparse.Namespace) -> None:
     """Have atheris look for sessions that reach new code."""
-    with atheris.instrument_imports(include=["craton.calls.links.rpc"]):
+    with fuzzing.instrument_imports(include=["craton.calls.links.rpc"]):
         fuzzer = Fuzzer(asked.frames)
 
     def try_one(data: bytes) -> None:
@@ -113,8 +115,8 @@ def guide(asked: argparse.Namespace) -> None:
 
     options = [f"-seed={asked.seed}", f"-max_len={LONGEST}", f"-artifact_prefix={CRASHES}/", "-len_control=0",
                "-print_final_stats=0", "-verbosity=0", "-timeout=60", "-rss_limit_mb=2048"]
-    atheris.Setup([sys.argv[0], *options], try_one)
-    atheris.Fuzz()
+    fuzzing.Setup([sys.argv[0], *options], try_one)
+    fuzzing.Fuzz()
 
 
 if __name__ == "__main__":

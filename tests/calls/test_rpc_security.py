@@ -168,6 +168,21 @@ async def test_a_client_without_a_certificate_is_not_let_in(folder: Path, caplog
         writer.close()
 
 
+async def test_of_too_many_that_show_no_certificate_those_that_came_first_make_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("craton.calls.links.rpc.tls.MOST_STRANGERS", 5)
+    async with shop(folder) as server:
+        silent = [await asyncio.open_connection(server.where.host, server.where.port) for _ in range(15)]
+        assert await asked(web(server, folder)) == "hello"
+        for reader, _ in silent[:10]:
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        for _, writer in silent:
+            writer.close()
+    assert "rpc: connection with a peer closed: too many others show no certificate, either" in caplog.messages
+
+
 async def test_certificates_that_are_replaced_count_for_new_connections(folder: Path, tmp_path: Path) -> None:
     certs(tmp_path / "other", ["shop", "web"])
     async with shop(folder) as server:

@@ -106,7 +106,7 @@ class ServerGreeting:
                     raise FrameError(f"its description of {module} is none: {error}") from error
         more = [f"and {len(found) - TOLD} more"] if len(found) > TOLD else []
         told = "; ".join([*found[:TOLD], *more])
-        return (found and f"its contracts do not fit those of {self.terms.service}: {told}: deploy both anew") or ""
+        return f"its contracts do not fit those of {self.terms.service}: {told}: deploy both anew" if found else ""
 
 
 def module_of(name: str) -> str:

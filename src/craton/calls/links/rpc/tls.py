@@ -161,6 +161,7 @@ class Listener:
                 await asyncio.sleep(1)
                 continue
             if len(self.opening) >= MOST_STRANGERS:
+                log.warning("rpc: connection with a peer closed: too many others show no certificate, either")
                 next(iter(self.opening)).cancel()
             opening = loop.create_task(self.let_in(came))
             self.opening[opening] = None
