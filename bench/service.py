@@ -1,7 +1,7 @@
 """One idle service with one table, beside the same written by hand: how soon it answers, and what it takes of memory.
 
-Each figure is that of a new process, from before it is started until it has answered a first request, over HTTP at a Unix
-socket. Both databases have their tables. Memory is the resident set, a moment after that answer.
+Each figure is that of a new process, from before it is started until it has answered a first request, over HTTP at a
+Unix socket. Both databases have their tables. Memory is the resident set, a moment after that answer.
 """
 
 from __future__ import annotations

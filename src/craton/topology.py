@@ -47,11 +47,12 @@ GATEWAY = Service("gateway", ())
 @dataclass(frozen=True, slots=True)
 class Topology:
     """Services, and the links between their modules where they are not the default: by "orders -> payments", where
-    either side may be "*", and the asking one "gateway"."""
+    either side may be "*", and the asking one "gateway". `sites`: the modules that are ASGI applications."""
 
     name: str
     services: tuple[Service, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+    sites: frozenset[str] = frozenset()
 
     @property
     def abroad(self) -> frozenset[str]:
@@ -79,6 +80,8 @@ class Topology:
         home = self.home_of(asked)
         if asking in home.modules:
             return "local"
+        if asking == GATEWAY.name and asked in self.sites:
+            return "rest"  # which is HTTP: requests are passed on as they are
         pairs = (f"{asking} -> {asked}", f"{asking} -> *", f"* -> {asked}", "* -> *")
         return "rest" if home.command else next((self.links[pair] for pair in pairs if pair in self.links), "rpc")
 
@@ -219,8 +222,8 @@ def topology_of(application: Application, name: str, table: TopologyTable) -> To
     held = {n: tuple(m for i in shape.modules for m in (rest if i == "*" else [i])) for n, shape in shapes.items()}
     services = [Service(n, held[n], shape.replicas, shape.command) for n, shape in shapes.items()]
     services += [Service(module, (module,)) for module in rest if table.each]
-    sites = {f"{GATEWAY.name} -> {module.name}": "rest" for module in application.modules if module.asgi}
-    return Topology(name, tuple(services), table.links | sites)
+    sites = frozenset(module.name for module in application.modules if module.asgi)
+    return Topology(name, tuple(services), table.links, sites)
 
 
 def check_topology(application: Application, topology: Topology) -> None:

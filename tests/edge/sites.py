@@ -91,7 +91,8 @@ class Site(Starlette):
         super().__init__(lifespan=living, routes=[
             Route("/", self.home), Route("/tally/{name}", self.tally, name="tally"),
             Route("/vote/{name}", self.vote, methods=["POST"]), Route("/plain/{name}", self.plain, methods=["POST"]),
-            Route("/lines", self.lines), Route("/broken", self.broken), WebSocketRoute("/echo", self.echo),
+            Route("/from", self.whence), Route("/lines", self.lines), Route("/broken", self.broken),
+            WebSocketRoute("/echo", self.echo),
         ])
 
     async def home(self, request: Request) -> Response:
@@ -119,6 +120,10 @@ class Site(Starlette):
     async def plain(self, request: Request) -> Response:
         """A vote without a key."""
         return JSONResponse(await self.polls.vote(request.path_params["name"]))
+
+    async def whence(self, request: Request) -> Response:
+        """Where a request comes from, and to which address."""
+        return PlainTextResponse(f"{request.client and request.client.host} {request.url}")
 
     async def lines(self, request: Request) -> Response:
         """What may take long."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -121,6 +122,7 @@ async def test_a_site_runs_in_a_service_of_its_own_behind_the_gateway() -> None:
             assert (await http.get("/tally/a")).json()["count"] == 0
             assert (await http.get("/polls/a")).json()["count"] == 0
             assert (await http.get("/lines")).text == "0 False\n0 False\n"
+            assert (await http.get("/from")).text == f"127.0.0.1 {running.url}/from"  # type: ignore[attr-defined]
             await echoes(running.url.replace("http:", "ws:"), token(running))  # type: ignore[attr-defined]
             running.kill("site")  # type: ignore[attr-defined]
             away = await http.get("/")
@@ -146,3 +148,12 @@ async def test_a_site_may_talk_over_websockets() -> None:
             await echoes(f"ws://127.0.0.1:{port}", token(running))
             with pytest.raises(InvalidStatus):
                 await connect(f"ws://127.0.0.1:{port}/nowhere")
+
+
+async def test_a_site_behind_a_proxy_knows_its_client_and_others_cannot_pretend(tmp_path: Path) -> None:
+    told = {"Host": "shop", "X-Forwarded-Proto": "https", "X-Forwarded-For": "6.6.6.6, 1.2.3.4"}
+    async with start(sites.application()) as running, serve_http(running.edge, f"unix:{tmp_path}/s"):
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=f"{tmp_path}/s")) as proxy:
+            assert (await proxy.get("http://shop/from", headers=told)).text == "1.2.3.4 https://shop/from"
+        async with client(running) as http:
+            assert (await http.get("/from", headers=told)).text == "127.0.0.1 http://shop/from"

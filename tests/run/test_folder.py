@@ -117,6 +117,8 @@ def test_sqlite_is_refused_where_a_service_has_replicas(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="shop has 2 replicas, but SQLite serves one process"):
         databases_of(many, base=None, folder=tmp_path)
     databases_of(many, base="postgresql://h/d", folder=tmp_path)
+    pages = Topology("pages", (Service("web", ("front",), replicas=2),), sites=frozenset({"front"}))
+    assert databases_of(pages, base=None, folder=tmp_path) == {}  # it keeps no data
 
 
 @pytest.mark.parametrize("url", ["sqlite:////tmp/shop.db", "postgresql://host:5432", "postgresql://host/", "shop"])

@@ -75,13 +75,25 @@ class Gate:
             return False
 
     def address(self, exchange: Exchange) -> str:
-        """The client's address: the last one in X-Forwarded-For that is no proxy's; of IPv6, the network (/64)."""
+        """The client's address; of IPv6, the network (/64)."""
+        found = self.client(exchange)
+        return found if ":" not in found else network_of(found)
+
+    def client(self, exchange: Exchange) -> str:
+        """The client's address: the last one in X-Forwarded-For that is no proxy's."""
         client = exchange.scope.get("client")
         found: str = client[0] if client else ""
         if (self.proxies or not found) and self.is_proxied(exchange.scope):
             hops = exchange.given.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
             found = next((hop for hop in map(str.strip, reversed(hops)) if hop and not self.is_proxy(hop)), found)
-        return found if ":" not in found else network_of(found)
+        return found
+
+    def as_sent(self, exchange: Exchange) -> Scope:
+        """The scope of a request as its client sent it to the proxy in front: from where, and over which scheme."""
+        if b"x-forwarded-proto" not in exchange.given or not self.is_proxied(exchange.scope):
+            return exchange.scope
+        scheme = "https" if exchange.given[b"x-forwarded-proto"] == b"https" else "http"
+        return {**exchange.scope, "scheme": scheme, "client": (self.client(exchange), 0)}
 
     # ------------------------------------------------------------------ pages of other sites
 

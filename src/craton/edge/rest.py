@@ -76,7 +76,7 @@ class Edge:
         self.gate.charge(exchange, "")
         if self.otherwise is None:
             raise Problem("not-found")
-        await self.otherwise(exchange.scope, exchange.receive, exchange.send_shielded)
+        await self.otherwise(self.gate.as_sent(exchange), exchange.receive, exchange.send_shielded)
 
     async def talk(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket: only applications of modules' own take one."""
