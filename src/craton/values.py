@@ -11,7 +11,7 @@ from craton.errors import DeclarationError
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):  # no cycle can be made of what is immutable
     """An immutable, typed message: an argument, a result, a part of either."""
 
 

@@ -98,8 +98,8 @@ class Remote:
 
     def request(self, arguments: msgspec.Struct, key: str | None, undoes: str | None) -> Request:
         """What is sent."""
-        now = CONTEXT.get()
-        if (left := now.left()) is not None and left <= 0:
+        now, left = CONTEXT.get(), None
+        if now.deadline is not None and (left := now.deadline - asyncio.get_running_loop().time()) <= 0:
             raise NotRun(f"{self.name}: the deadline had passed before it was asked.")
         body, caller = codec.encode_arguments(self.method, arguments), b""
         if now.caller is not NOBODY:
