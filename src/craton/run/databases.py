@@ -24,7 +24,7 @@ def engine_of(base: str | None) -> Literal["sqlite", "postgresql"]:
 
 
 def databases_of(topology: Topology, *, base: str | None, folder: Path) -> dict[str, str]:
-    """The URL of each service's database, where it keeps data. SettingsError where SQLite would have to serve replicas."""
+    """The URL of each service's database, where it keeps data. SettingsError where SQLite would serve replicas."""
     keeping = (service for service in topology.services if {*service.modules} - topology.sites)
     ours = [service.name for service in keeping if not service.command]
     found = {name: database_of(name, topology, base=base, folder=folder) for name in ours}
