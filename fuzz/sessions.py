@@ -322,7 +322,7 @@ async def against_client(ground: Ground, data: bytes) -> None:
         connection.data_received(frame(Kind.WELCOME, 0, greeting_of(source, greeting.hear(hello)[1])))
     calls = [asyncio.ensure_future(asked(connection, source.one(METHODS))) for _ in range(source.number(7))]
     await asyncio.sleep(0)
-    kinds = (Kind.REPLY, Kind.ITEM, Kind.UNTAKEN, Kind.PING, Kind.REPLY, Kind.ITEM, Kind.GOODBYE)
+    kinds = (Kind.REPLY, Kind.ITEM, Kind.UNTAKEN, Kind.PING, Kind.RESULT, Kind.REPLY, Kind.GOODBYE)
     await feed(memory, ground.judge, source, frames_of(source, kinds))
     memory.close()
     for call in calls:

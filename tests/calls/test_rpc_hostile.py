@@ -67,6 +67,18 @@ class Peer:
         """Send a request."""
         self.writer.write(frame(Kind.REQUEST, number, encode(Request(method, b"", **options))))
 
+    async def answers(self, count: int) -> dict[int, Reply]:
+        """So many answers, by the numbers of their calls."""
+        answers: dict[int, Reply] = {}
+        async with asyncio.timeout(30):
+            while len(answers) < count:
+                for found in self.frames.feed(await self.reader.read(65_536)):
+                    if found.kind is Kind.RESULT:
+                        answers[found.number] = Reply("ok", found.body)
+                    elif found.kind is Kind.REPLY:
+                        answers[found.number] = read(found.body, Reply)
+        return answers
+
     async def put_out(self) -> None:
         """Return when the server has ended the connection."""
         with suppress(ConnectionError):
@@ -187,8 +199,7 @@ async def test_a_large_frame_may_take_its_time_as_long_as_it_comes(
     for at in range(0, len(body), 100):
         peer.writer.write(body[at:at + 100])
         await asyncio.sleep(0.02)
-    (answer,) = peer.frames.feed(await peer.reader.readexactly(HEADER.size + len(encode(Reply("ok", b"x" * 3000)))))
-    assert read(answer.body, Reply) == Reply("ok", b"x" * 3000)
+    assert await peer.answers(1) == {1: Reply("ok", b"x" * 3000)}
 
 
 async def test_of_too_many_that_say_nothing_those_that_came_first_make_room(
@@ -216,10 +227,7 @@ async def test_too_many_calls_of_a_peer_wait_unread_until_others_have_ended(
     assert await place.is_well()
     assert len(held.calls) == 20 and place.shop.began == 22  # two of the healthy peer
     place.shop.open.set()
-    answered = 0
-    async with asyncio.timeout(30):
-        while answered < 5000:
-            answered += sum(found.kind is Kind.REPLY for found in peer.frames.feed(await peer.reader.read(65_536)))
+    assert len(await peer.answers(5000)) == 5000
 
 
 async def test_streams_that_nobody_reads_hold_no_other_call_up_and_are_bounded(
@@ -231,12 +239,7 @@ async def test_streams_that_nobody_reads_hold_no_other_call_up_and_are_bounded(
     for number in range(1, 8):
         peer.ask(number, "shop.stream")
     peer.ask(8, "shop.echo")
-    replies: dict[int, Reply] = {}
-    async with asyncio.timeout(20):
-        while len(replies) < 3:
-            for found in peer.frames.feed(await peer.reader.read(65_536)):
-                if found.kind is Kind.REPLY:
-                    replies[found.number] = read(found.body, Reply)
+    replies = await peer.answers(3)
     assert {number: reply.status for number, reply in replies.items()} == {6: "not-run", 7: "not-run", 8: "ok"}
     assert b"reads 5 other streams" in replies[6].body
 
