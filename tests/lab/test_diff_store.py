@@ -60,7 +60,7 @@ def test_each_line_of_the_store_stands_where_it_says(
     assert found["not_followed"] == [] and found["changes"]
     for change in found["changes"]:
         assert change["before"] != change["after"] and change["known"]
-        if change["effect"] in ("call", "read"):
+        if change["effect"] in ("call", "read") and change["asking"] != "storefront":  # whose pages are not read
             line = Path(change["file"]).read_text().splitlines()[change["line"] - 1]
             assert change["asked"][0].partition(".")[2] in line
     told = printed(capsys, before, after)
