@@ -194,6 +194,19 @@ async def test_a_header_that_holds_the_end_of_a_line_is_never_sent() -> None:
     assert b"set-cookie" not in head
 
 
+async def test_what_an_application_does_not_answer_is_answered_with_a_problem() -> None:
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("oh")
+
+    async def forgets(scope: Scope, receive: Receive, send: Send) -> None:
+        return
+
+    for app in (breaks, forgets):
+        async with serve_http(app, "127.0.0.1:0") as port:
+            head, problem = await raw(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert head.startswith(b"http/1.1 500 ") and problem["type"] == "urn:craton:problem:failed"
+
+
 async def test_it_speaks_tls_and_says_that_browsers_must_keep_to_it(tmp_path: Path) -> None:
     certs(tmp_path, ["front"], hosts=["127.0.0.1"])
     settings = EdgeSettings(certificate=f"{tmp_path}/front.crt", key=f"{tmp_path}/front.key")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Iterable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from craton.calls.codec import to_json
 from craton.edge.problems import MEDIA_TYPE, Problem
 
 Pairs = Iterable[tuple[bytes, bytes]]
+log = logging.getLogger("craton.edge")
 BODILESS = (204, 304)
 HEAD, BUSY, IDLE = "head", "busy", "idle"
 """What a connection is at: it waits for the rest of a request's head, answers one, or waits for the next."""
@@ -144,8 +146,11 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run the application in a task of its own, which the server waits for when it stops."""
-        self.tasks.add(task := self.loop.create_task(cycle.run_asgi(app)))
-        cast("Cycle", cycle).ended = lambda: self.tasks.discard(task)
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
+
+
+def nothing() -> None:
+    """What happens at the end of a response that has ended otherwise."""
 
 
 class Cycle(RequestResponseCycle):
@@ -160,14 +165,23 @@ class Cycle(RequestResponseCycle):
             keep_alive, connection.on_response_complete,
         )
         self.head: tuple[int, Pairs] | None = None
-        self.ended: Callable[[], object] = lambda: None
+        self.connection: Protocol | None = connection
 
     async def run_asgi(self, app: Any) -> None:
-        """Run the application."""
+        """Run the application; what breaks in it, and was answered by nobody, is answered here."""
+        connection, self.connection = self.connection, None
+        assert connection
         try:
-            await super().run_asgi(app)
+            await app(self.scope, self.receive, self.send)
+        except Exception:
+            log.exception("%s %s failed", self.scope["method"], self.scope["path"])
         finally:
-            self.ended()
+            if (task := asyncio.current_task()) is not None:
+                connection.tasks.discard(task)
+            if not self.response_complete and not self.disconnected:  # it is left unfinished, or never began
+                begun, self.response_complete = self.response_started, True
+                self.transport.close() if begun else connection.refuse(Problem("failed"))
+            self.on_response = nothing
 
     async def send(self, message: Any) -> None:
         """Send a part of the response, as ASGI has it."""
@@ -212,14 +226,13 @@ class Cycle(RequestResponseCycle):
 
     def opening(self, status: int, headers: Pairs) -> list[bytes]:
         """Status line and headers."""
-        parts, lines, closes = [STATUS_LINE[status]], 2, False
-        for name, value in (*self.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-            lines += 1
+        told, closes = (*self.default_headers, *headers), False
+        for name, value in told:
             if name == b"content-length":
                 self.expected_content_length, self.chunked_encoding = int(value), False
             elif name == b"connection":
                 closes = closes or value.lower() == b"close"
+        parts, lines = [STATUS_LINE[status], *[b"%b: %b\r\n" % pair for pair in told]], 2 + len(told)
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in BODILESS:
             self.chunked_encoding = True
             parts.append(b"transfer-encoding: chunked\r\n")
