@@ -97,6 +97,17 @@ class Running:
             for projected in streams.projections:
                 await projected.catch_up()
 
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """All services run, and what stands in front of them."""
+        try:
+            for name in [*(s.name for s in self.topology.services), "gateway"]:
+                await self.open(name)
+            yield
+        finally:
+            for name in reversed([*self.doors.keys() - self.processes.keys(), *self.processes]):
+                await self.close(name)
+
     async def open(self, name: str) -> None:
         """Start one service; one in another language as a process of its own."""
         service = self.topology.service(name)
@@ -164,9 +175,8 @@ async def start(
     goes through the codec, and every call that may be retried is made twice, to find what is not idempotent. With
     link="rest" or "grpc", every call goes over a socket by that kind of link, still within this process. With
     link="rpc", the services are real processes (see `Processes`), linked as their topology says, which must be one of
-    the file. `database`
-    is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or in a temporary
-    directory. `broker`: the URL of a RabbitMQ server.
+    the file. `database` is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or
+    in a temporary directory. `broker`: the URL of a RabbitMQ server.
     """
     if link == "rpc":
         from craton.testing.processes import start_processes
@@ -188,13 +198,8 @@ async def start(
         options = dict(environ=environ or {}, clock=clock, ids=ids, broker=broker)
         running = Running(application, found, link=link, databases=databases, **options)
         running.sockets = stack.enter_context(directory(None))
-        try:
-            for name in [*(s.name for s in found.services), "gateway"]:
-                await running.open(name)
+        async with running.opened():
             yield running
-        finally:
-            for name in reversed([*running.doors.keys() - running.processes.keys(), *running.processes]):
-                await running.close(name)
 
 
 def topology_named(application: Application, name: str) -> Topology:

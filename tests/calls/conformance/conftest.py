@@ -42,13 +42,8 @@ async def opened(link: str) -> AsyncIterator[Running]:
             await migrate(url, [office.module(name)])
         running = Running(office, SPLIT, link="local" if link == "wire" else link, databases=databases, environ={})
         running.sockets = Path(folder)
-        try:
-            for name in ("desk", "clerk", "gateway"):
-                await running.open(name)
+        async with running.opened():
             yield running
-        finally:
-            for name in reversed(list(running.processes)):
-                await running.close(name)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=LINKS)
