@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
-from craton.edge.forward import Forward
+from craton.edge.forward import Forward, host_of
 from craton.edge.gate import Gate
 from craton.edge.places import Places
 from craton.edge.rest import Edge, Resource
@@ -230,3 +230,11 @@ async def test_a_websocket_to_nobody_is_refused(tmp_path: Path) -> None:
         async with serve_http(forward, "127.0.0.1:0", websockets=True) as port:
             with pytest.raises(InvalidStatus):
                 await connect(f"ws://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("address, found", [
+    ("web:8000", ("web", 8000, False)), ("[::1]:80", ("::1", 80, False)), ("http://web", ("web", 80, False)),
+    ("https://web", ("web", 443, True)), ("https://[::1]:8443", ("::1", 8443, True)),
+])
+def test_an_address_may_be_written_as_a_url(address: str, found: tuple[str, int, bool]) -> None:
+    assert host_of(address) == found

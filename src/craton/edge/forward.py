@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httptools
 from starlette.types import Message, Receive, Scope, Send
@@ -70,8 +70,8 @@ class Place:
         async with asyncio.timeout(CONNECTING):
             if self.address.startswith("unix:"):
                 return Connection(*await asyncio.open_unix_connection(self.address.removeprefix("unix:")))
-            host, _, port = self.address.rpartition(":")
-            return Connection(*await asyncio.open_connection(host.strip("[]"), int(port)))
+            host, port, secure = host_of(self.address)
+            return Connection(*await asyncio.open_connection(host, port, ssl=secure or None))
 
     @contextmanager
     def using(self, connection: Connection) -> Iterator[None]:
@@ -248,6 +248,13 @@ class Forward:
                     return False
                 raise Problem("not-run" if safe else "outcome-unknown") from error
         return True
+
+
+def host_of(address: str) -> tuple[str, int, bool]:
+    """The host and the port of "host:port", "http://host" and "https://host:port", and whether TLS is spoken there."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    secure = parts.scheme == "https"
+    return parts.hostname or "", parts.port or (443 if secure else 80), secure
 
 
 def head_of(scope: Scope, *, chunked: bool) -> bytes:

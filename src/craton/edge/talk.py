@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from craton.edge.forward import Headers, forwarded, passed_on, target_of
+from craton.edge.forward import Headers, forwarded, host_of, passed_on, target_of
 
 AWAY = 1013
 """The code for a service that cannot be reached now: try again later (RFC 6455, section 7.4; registered by IANA)."""
@@ -31,15 +31,17 @@ async def talk(address: str, scope: Scope, receive: Receive, send: Send) -> None
 def connection(address: str, scope: Scope) -> connect:
     """The way to the service."""
     host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost").decode("latin-1")
-    uri = f"ws://{host}{target_of(scope).decode('latin-1')}"
+    target = f"{host}{target_of(scope).decode('latin-1')}"
     options: dict[str, Any] = dict(
         additional_headers=text_of((*meant(scope["headers"]), *forwarded(scope))), compression=None, max_size=None,
         subprotocols=[Subprotocol(name) for name in scope["subprotocols"]] or None, user_agent_header=None, proxy=None,
     )
     if address.startswith("unix:"):
-        return unix_connect(address.removeprefix("unix:"), uri, **options)
-    place, _, port = address.rpartition(":")
-    return connect(uri, host=place.strip("[]"), port=int(port), **options)
+        return unix_connect(address.removeprefix("unix:"), f"ws://{target}", **options)
+    place, port, secure = host_of(address)
+    if secure:
+        options["server_hostname"] = place  # whose certificate it is, whatever the client called it
+    return connect(f"{'wss' if secure else 'ws'}://{target}", host=place, port=port, **options)
 
 
 def meant(headers: Headers) -> Headers:
