@@ -57,9 +57,14 @@ def needs_in_source(application: Application, module: Module) -> frozenset[str] 
     try:
         spec = find_spec(file)
         source = spec.loader.get_source(file) if spec and spec.loader else None  # type: ignore[attr-defined]
-    except (ImportError, AttributeError):
+        return needs_in(ast.parse(source or ""), name, application)
+    except (ImportError, AttributeError, OSError, SyntaxError, ValueError):
         return None
-    made = next((node for node in ast.parse(source or "").body if getattr(node, "name", None) == name), None)
+
+
+def needs_in(file: ast.Module, name: str, application: Application) -> frozenset[str] | None:
+    """The modules that a class or function of a file asks for; None where it does not say."""
+    made = next((node for node in file.body if getattr(node, "name", None) == name), None)
     contracts = {module.contract.__name__: module.name for module in application.modules}
     if isinstance(made, ast.ClassDef):
         bases = {word for base in made.bases for word in words_in(base)}
@@ -71,7 +76,7 @@ def needs_in_source(application: Application, module: Module) -> frozenset[str] 
     given = made.args
     hints = [arg.annotation for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs) if arg.annotation]
     words = {word for hint in hints for word in words_in(hint)}
-    renamed = {alias.name for node in ast.walk(ast.parse(source or "")) if isinstance(node, ast.ImportFrom)
+    renamed = {alias.name for node in ast.walk(file) if isinstance(node, ast.ImportFrom)
                for alias in node.names if alias.asname in words}
     return frozenset(name for contract, name in contracts.items() if contract in words | renamed)
 
