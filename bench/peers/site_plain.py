@@ -149,5 +149,5 @@ if __name__ == "__main__":
     gc.freeze()  # as the other side does
     uvicorn.run(
         APPS[sys.argv[1]](), port=int(sys.argv[2].rpartition(":")[2]), loop="uvloop", http="httptools",
-        access_log=False, log_level="warning", lifespan="off",
+        access_log=False, log_level="warning", lifespan="off", timeout_keep_alive=75,
     )

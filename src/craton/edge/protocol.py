@@ -39,7 +39,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A new connection; where there are too many, it is told so, and closed."""
         super().connection_made(transport)
-        self.size, self.phase, self.since = 0, HEAD, self.loop.time()
+        self.size, self.phase, self.since = 0, IDLE, self.loop.time()
         self.timeout_keep_alive_task = None
         if len(self.connections) > self.most_connections:
             self.refuse(Problem("not-run", "There are too many connections: try again."))
@@ -55,7 +55,7 @@ class Protocol(HttpToolsProtocol):
         """Close it where it has not said in time what it wants, or has been idle for long; else look again later."""
         passed = self.loop.time() - self.since
         if self.phase == HEAD and passed >= self.head_seconds:
-            self.refuse(Problem("request-timeout")) if self.size else self.transport.close()
+            self.refuse(Problem("request-timeout"))
         elif self.phase == IDLE and passed >= self.timeout_keep_alive:
             self.transport.close()
         else:
