@@ -158,11 +158,9 @@ BENCHMARKS = [
     remote("grpc.aio", "work", concurrency=64, goal=15),
     remote("grpc.aio", "work", concurrency=1, goal=5),
     remote("grpc.aio", "wait", concurrency=1, goal=3.3),
-    remote("grpc.aio", "rate", concurrency=64),
     remote("FastAPI and aiohttp", "rate", concurrency=64, goal=10),
     remote("FastAPI and httpx", "rate", concurrency=64),
     remote("Starlette, msgspec and aiohttp", "rate", concurrency=64, goal=6),
     remote("pyzmq and msgspec", "rate", concurrency=64, goal=3),
-    remote("pyzmq and msgspec", "work", concurrency=64),
     remote("pyzmq and msgspec", "work", concurrency=1),
 ]
