@@ -112,7 +112,7 @@ async def test_a_command_that_is_not_there_is_given_up_in_words() -> None:
 
 async def test_it_may_finish_what_it_does_before_it_stops() -> None:
     say = Lines()
-    polite = ("import signal, sys, time; signal.signal(15, lambda *_: (print('finished', flush=True), sys.exit(0)));"
+    polite = ("import os, signal, sys, time; signal.signal(15, lambda *_: (os.write(1, b'finished\\n'), sys.exit(0)));"
               "print('up', flush=True); time.sleep(60)")
     async with kept(python(polite), say):
         await until(lambda: say.have("up"))

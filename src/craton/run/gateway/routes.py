@@ -62,7 +62,7 @@ def forward(target: Target, timeout: float) -> Json:
     route: Json = {
         "cluster": target.service, "timeout": "0s" if endless else f"{timeout}s",
         "retry_policy": {
-            "retry_on": AGAIN[target.what], "num_retries": 2, "host_selection_retry_max_attempts": 3,
+            "retry_on": AGAIN[target.what], "num_retries": 2, "host_selection_retry_max_attempts": 10,
             "retry_host_predicate": [named("previous", "retry.host.previous_hosts.v3.PreviousHostsPredicate")],
         },
     }
