@@ -95,15 +95,7 @@ def parser() -> argparse.ArgumentParser:
         command(sagas, "show the sagas that have not ended; retry those that are parked"),
         "show", "retry", state=f"of those to list: {', '.join(STATES)} (all that have not ended)",
     )
-    listing = add_operations(
-        command(letters, "show the events that handlers could not apply; retry or discard them"),
-        "show", "retry", "discard",
-    )
-    listing.add_argument(
-        "--status", default="", dest="state", choices=STATUSES, metavar="STATUS",
-        help=f"of those to list: {', '.join(STATUSES)} (all)",
-    )
-    listing.add_argument("--limit", type=int, default=100, metavar="N", help="list so many, the oldest first (100)")
+    add_letters(command(letters, "show the events that handlers could not apply; retry or discard them"))
     add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
     add_certs(command(certs, "make certificates for services on several machines, or renew those that expire soon"))
@@ -145,6 +137,16 @@ def add_operations(
     for verb in on_one:
         with_services(verbs.add_parser(verb)).add_argument("id", help=f"of the one to {verb}, as the list shows it")
     return listing
+
+
+def add_letters(parser: argparse.ArgumentParser) -> None:
+    """`craton letters list apps.store --status parked`."""
+    listing = add_operations(parser, "show", "retry", "discard")
+    listing.add_argument(
+        "--status", default="", dest="state", choices=STATUSES, metavar="STATUS",
+        help=f"of those to list: {', '.join(STATUSES)} (all)",
+    )
+    listing.add_argument("--limit", type=int, default=100, metavar="N", help="list so many, the oldest first (100)")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
