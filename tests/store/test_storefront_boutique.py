@@ -10,7 +10,6 @@ import pytest
 
 from apps.store.catalog.contract import Draft, SkuTaken
 from apps.store.money import Money
-from apps.store.storefront.countries import code_of
 from tests.store.shop import Shop
 from tests.store.visitor import URL
 
@@ -76,11 +75,3 @@ async def test_its_load_generator_browses_and_buys(shop: Shop) -> None:
         await user.ask("GET", "/logout")
         assert "shop_session-id" not in user.http.cookies
     await shop.check()
-
-
-@pytest.mark.parametrize(("text", "code"), [
-    ("United States of America", "US"), ("us", "US"), ("Cote d'Ivoire", "CI"), ("Libyan Arab Jamahiriya", "LY"),
-    ("Korea", "KR"), ("Bosnia and Herzegovina", "BA"), ("Nowhere", None), ("", None),
-])
-async def test_countries_are_known_by_the_names_that_clients_use(text: str, code: str | None) -> None:
-    assert code_of(text) == code

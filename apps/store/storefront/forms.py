@@ -54,11 +54,13 @@ class Form:
             return otherwise
         return int(given)
 
-    def card(self, now: datetime) -> str:
-        """The provider's token for a card: one that was chosen, or the one with the number that was typed."""
+    def card(self, now: datetime, *, numbers: bool = True) -> str:
+        """The provider's token for a card: one that was chosen, or, where `numbers` are taken, the one typed in."""
         chosen = self.typed.get("card", "")
         if chosen and chosen != "other":
             return chosen if chosen.startswith("pm_") and len(chosen) <= 100 else self.wrong("card", "Choose a card.")
+        if not numbers:
+            return self.wrong("card", "This shop takes no card numbers: it needs a token of its payment provider.")
         token = cards.token_of(self.typed.get("credit_card_number", ""))
         if token is None:
             return self.wrong("credit_card_number", "Check the number: no Visa, Mastercard or American Express has it.")
