@@ -20,7 +20,8 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 @pytest.mark.parametrize(("number", "token"), [
     ("4242 4242 4242 4242", "pm_card_visa"), ("4111-1111-1111-1111", "pm_card_visa"),
-    ("378282246310005", "pm_card_amex"), ("4000000000000002", "pm_card_chargeDeclined"), ("4242424242424241", None), ("6011111111111117", None),
+    ("378282246310005", "pm_card_amex"), ("4000000000000002", "pm_card_chargeDeclined"),
+    ("4242424242424241", None), ("6011111111111117", None),
     ("", None),
     ("٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢", None), ("4" * 30, None),
 ])
