@@ -37,8 +37,8 @@ class Receiver:
 
     async def answer(self, request: Request) -> Reply | Replies:
         """Carry out one request, whose time somebody else keeps."""
+        endpoint = self.endpoints.get(request.method)
         try:
-            endpoint = self.endpoints.get(request.method)
             if endpoint is None:
                 why = "is not hosted here: the two sides run different versions or topologies."
                 raise NotRun(f"{request.method} {why}")

@@ -53,7 +53,7 @@ class Steps:
         """End it, wherever it is."""
         token = CONTEXT.set(self.now)
         try:
-            if hasattr(self.items, "aclose"):  # an implementation may return any iterator
-                await self.items.aclose()
+            if close := getattr(self.items, "aclose", None):  # an implementation may return any iterator
+                await close()
         finally:
             CONTEXT.reset(token)

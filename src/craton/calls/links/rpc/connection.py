@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
 from math import inf
 from typing import Any, cast
 
@@ -22,7 +21,7 @@ class Connection(asyncio.Protocol):
     """One end of a connection. `name` is the peer's, for people; `ended` is done when the connection is gone."""
 
     transport: asyncio.Transport
-    calls: MutableMapping[int, Any]  # those in flight, by number
+    calls: dict[int, Any]  # those in flight, by number
 
     def __init__(self, *, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
