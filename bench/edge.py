@@ -14,7 +14,7 @@ from bench.data import POSTGRESQL, SQLITE
 from bench.harness import Benchmark, Measure, Side
 from bench.ours import CRATON
 from bench.peers import database, site, site_plain
-from bench.processes import measuring, server
+from bench.processes import measuring, server, spent
 from tests.postgresql import free_port
 
 Place = Callable[[], AbstractAsyncContextManager[str]]
@@ -67,13 +67,25 @@ def sale(
     )
 
 
+@asynccontextmanager
+async def a_core(program: tuple[str, ...], verb: str) -> AsyncIterator[Measure]:
+    """Requests a second of the server's processor time: what one core that does nothing else would answer."""
+    async with asked(nothing, program, concurrency=64, what=verb) as ask:
+
+        async def measure(seconds: float) -> float:
+            before = spent()
+            rate = await ask(seconds)
+            return rate * seconds / (spent() - before)
+
+        yield measure
+
+
 def answered(verb: str, what: str, peer: str, *, goal: float) -> Benchmark:
     """Requests that need no database: what the way through the edge itself costs, with all that it does besides."""
-    ours = (f"{SERVER}: request ids, security headers, rates", partial(asked, nothing, OURS, concurrency=64, what=verb))
-    theirs = partial(asked, nothing, ("bench.peers.site_plain", peer, "{address}"), concurrency=64, what=verb)
     return Benchmark(
         name=f"{verb.upper()} of {what}, beside {peer}, 64 at once, one core", unit="requests/s", better="higher",
-        goal=goal, ours=Side(*ours), peer=Side(site_plain.SETTINGS[peer], theirs),
+        goal=goal, ours=Side(f"{SERVER}: request ids, security headers, rates", partial(a_core, OURS, verb)),
+        peer=Side(site_plain.SETTINGS[peer], partial(a_core, ("bench.peers.site_plain", peer, "{address}"), verb)),
     )
 
 
