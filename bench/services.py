@@ -21,7 +21,7 @@ from craton.run.linking import serve_rest
 from craton.run.process import Process
 from craton.testing.start import SECRET, topology_named
 
-RATES = {"CRATON_EDGE_RATE": "1000000", "CRATON_EDGE_BURST": "1000000"}
+RATES = {"CRATON_EDGE_RATE": "1000000", "CRATON_EDGE_BURST": "900"}
 """Requests are counted as always, and none is refused: all come from one address."""
 
 

@@ -16,14 +16,18 @@ import msgspec
 
 from craton.calls import codec
 from craton.contract import Method, Route
+from craton.crossing import parts
 from craton.edge.problems import Problem, invalid
 from craton.values import Secret, Version
 
 MOST_PARAMETERS = 1000
-SUSPECT = re.compile(rb"nan|inf|\d{19}|\\u|\0|(?:0001|9999)-", re.IGNORECASE)
-"""What JSON text must hold for a value in it to be one that `unfit` refuses."""
-SUSPECT_TEXT = re.compile(SUSPECT.pattern.decode(), re.IGNORECASE)
-"""The same, of a text in a path."""
+SUSPECTS: list[tuple[type, bytes]] = [
+    (str, rb"\\u"), (Secret, rb"\\u"), (int, rb"\d{19}"), (float, rb"\d{19}|[nN][aA][nN]|[iI][nN][fF]"),
+    (Decimal, rb"[nN][aA][nN]|[iI][nN][fF]"), (datetime, rb"(?:0001|9999)-"),
+]
+"""What JSON text must hold for a value of a type in it to be one that `unfit` refuses."""
+SUSPECT_TEXT = re.compile(r"nan|inf|\d{19}|\0|(?:0001|9999)-", re.IGNORECASE)
+"""The same, of any text in a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Reader:
     query: tuple[Parameter, ...]
     in_path: type[msgspec.Struct]
     body: type[msgspec.Struct] | None
+    suspect: re.Pattern[bytes]
     version: Parameter | None = None
     """The one that is taken from If-Match."""
 
@@ -58,7 +63,7 @@ class Reader:
         inside = msgspec.structs.asdict(parse(partial(codec.from_json, self.body), body or b"{}"))
         if not path:
             found = self.method.arguments(**inside, **seen)
-            return checked(found) if SUSPECT.search(body) else found
+            return checked(found) if self.suspect.search(body) else found
         outside = msgspec.structs.asdict(parse(partial(codec.from_text, self.in_path), dict(path)))
         return checked(self.method.arguments(**outside, **inside, **seen))
 
@@ -85,8 +90,15 @@ def reader_of(method: Method, route: Route) -> Reader:
         query=tuple(parameter(fields[name]) for name in rest) if in_query else (),
         in_path=part(method, named, suffix="Path"),
         body=None if in_query else part(method, rest, suffix="Request"),
+        suspect=suspect_of([fields[name].type for name in rest]),
         version=parameter(fields[versions[0]]) if versions else None,
     )
+
+
+def suspect_of(kinds: Sequence[Any]) -> re.Pattern[bytes]:
+    """What to look for in the text of values of these types, so that nearly all of them need no second look."""
+    found = {part for kind in kinds for _, part in parts(kind, "") if isinstance(part, type)}
+    return re.compile(b"|".join(sorted({text for kind, text in SUSPECTS if kind in found})) or rb"(?!)")
 
 
 def is_version(kind: Any) -> bool:
