@@ -15,7 +15,8 @@ from craton.module import Module
 
 PATH = re.compile(r"/|(/([A-Za-z0-9._~-]+|\{[A-Za-z_]\w*\}))+")
 OWN = (
-    "/health/live", "/health/ready", "/openapi.json", "/sagas/{module}/{id}", "/docs", "/docs/docs.js", "/docs/docs.css",
+    "/health/live", "/health/ready", "/openapi.json", "/sagas/{module}/{id}",
+    "/docs", "/docs/docs.js", "/docs/docs.css",
 )
 """The paths that the edge keeps for itself."""
 ELSE = "use a plain type, or post= with the parameter in its body"

@@ -153,7 +153,7 @@ class Links:
 
     def __init__(self, application: Application, topology: Topology, environment: Environment) -> None:
         self.application, self.topology, self.environment = application, topology, environment
-        self.tls = tls_of(environment.tls, environment.service)
+        self.tls: Protection = tls_of(environment.tls, environment.service)
         service = topology.service(environment.service)
         calls, told = calls_of(application, service), deliveries_of(application, service)
         self.needs = frozenset({asked for _, asked in calls} | {f"{module}.{EVENTS.name}" for _, module in told})

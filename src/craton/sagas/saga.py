@@ -67,7 +67,7 @@ class Bound(msgspec.Struct, frozen=True):
         endpoint = endpoint_of(call)
         check_open(endpoint)
         if endpoint.method.streams:
-            raise Misuse(f"{endpoint.name} streams, and a step's result is journaled: ask a query that returns a tuple.")
+            raise Misuse(f"{endpoint.name} streams, and a step is journaled: ask a query that returns a tuple.")
         return cls(endpoint, endpoint.method.bind(args, kwargs))
 
 
