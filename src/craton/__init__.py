@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from craton.messages.events import Events
     from craton.messages.projections import Projected, Projection
     from craton.messages.streams import Repository, Stream, Streams
+    from craton.run.operating import Operator
     from craton.sagas.saga import Saga
 
 NEEDS = {
@@ -59,6 +60,7 @@ NEEDS = {
     "Stream": "craton.messages.streams",
     "Streams": "craton.messages.streams",
     "Offload": "craton.calls.offload",
+    "Operator": "craton.run.operating",
     "Saga": "craton.sagas.saga",
     "Tokens": "craton.edge.authentication",
 }
@@ -68,7 +70,7 @@ __all__ = [
     "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
     "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed", "Fault", "Ids",
     "InvalidArguments", "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload",
-    "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository",
+    "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository",
     "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Stream", "Streams", "Tokens", "Topology",
     "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]

@@ -25,8 +25,9 @@ PROVIDED = frozenset({
 OUTSIDE = PROVIDED - {
     "craton.data.database.Database", "craton.messages.events.Events", "craton.messages.streams.Streams",
     "craton.sagas.saga.Saga",
-}
-"""What an ASGI application may ask for besides contracts and settings: what needs no transaction of its own."""
+} | {"craton.run.operating.Operator"}
+"""What an ASGI application may ask for besides contracts and settings: what needs no transaction of its own, and
+an operator's means."""
 
 
 Factory = Callable[..., Any]
@@ -213,7 +214,7 @@ def check_needs(module: Module, implementation: Factory, *, providers: Mapping[t
             continue  # None where no module provides it
         if optional:
             raise DeclarationError(f"{where} may be None, but only contracts can be missing: drop `| None`.")
-        if kind in providers or place_of(kind) in PROVIDED:
+        if kind in providers or place_of(kind) in (OUTSIDE if module.asgi else PROVIDED):
             continue
         if is_contract(kind):
             raise DeclarationError(

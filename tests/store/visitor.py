@@ -57,11 +57,13 @@ class Page:
 def fields_of(form: LexborNode) -> dict[str, str]:
     """The fields of a form, as they are when the page is shown."""
     fields = dict[str, str]()
-    for node in form.css("input[name], select[name]"):
+    for node in form.css("input[name], select[name], textarea[name]"):
         name, kind = node.attributes["name"] or "", node.attributes.get("type")
         if node.tag == "select":
             chosen = node.css("option[selected]") or node.css("option")
             fields[name] = chosen[0].attributes.get("value") or ""
+        elif node.tag == "textarea":
+            fields[name] = node.text().removeprefix("\n")
         elif kind != "radio" or "checked" in node.attributes:
             fields[name] = node.attributes.get("value") or ""
     return fields

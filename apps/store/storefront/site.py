@@ -18,6 +18,10 @@ from apps.store.recommendations.contract import Recommendations
 from apps.store.shipping.contract import Shipping
 from apps.store.storefront import statics
 from apps.store.storefront.account import AccountPages
+from apps.store.storefront.admin.desk import OrderPages
+from apps.store.storefront.admin.goods import Goods
+from apps.store.storefront.admin.pages import guarded
+from apps.store.storefront.admin.sagas import SagaPages
 from apps.store.storefront.browsing import Browsing
 from apps.store.storefront.buying import Buying
 from apps.store.storefront.cart import CartPages
@@ -27,7 +31,7 @@ from apps.store.storefront.serving import Handler, Server
 from apps.store.storefront.settings import StorefrontSettings
 from apps.store.storefront.shop import Shop
 from apps.store.users.contract import Users
-from craton import Call, Clock, Door, Ids
+from craton import Call, Clock, Door, Ids, Operator
 
 HEADERS = [(name.encode(), text.encode()) for name, text in {
     "content-security-policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
@@ -35,20 +39,23 @@ HEADERS = [(name.encode(), text.encode()) for name, text in {
     "x-content-type-options": "nosniff", "referrer-policy": "same-origin", "cross-origin-opener-policy": "same-origin",
 }.items()]
 """What browsers are told to allow these pages: nothing that is not the shop's own."""
-ROBOTS = "User-agent: *\nDisallow: /cart\nDisallow: /checkout\nDisallow: /account\nDisallow: /order/\n"
+ROBOTS = (
+    "User-agent: *\nDisallow: /cart\nDisallow: /checkout\nDisallow: /account\nDisallow: /order/\n"
+    "Disallow: /manage\n"
+)
 
 
 def site(
     catalog: Catalog, inventory: Inventory, carts: Carts, orders: Orders, shipping: Shipping, users: Users,
     recommendations: Recommendations | None, call: Call, clock: Clock, ids: Ids, door: Door,
-    settings: StorefrontSettings,
+    operator: Operator, settings: StorefrontSettings,
 ) -> ASGIApp:
     """The storefront."""
     shop = Shop(catalog, inventory, carts, orders, shipping, users, recommendations, call, ids, settings)
     environment()
     server = Server(shop)
     return Starlette(
-        routes=[*looks(server, clock, door), *changes(server, clock, door), *fixed()],
+        routes=[*looks(server, clock, door), *changes(server, clock, door), *managing(server, operator), *fixed()],
         middleware=[Middleware(Headers), Middleware(GZipMiddleware, minimum_size=1000)],
         exception_handlers={404: server.refused, 405: server.refused, 400: server.refused, 413: server.refused,
                             500: server.broke},
@@ -82,6 +89,25 @@ def changes(server: Server, clock: Clock, door: Door) -> list[Route]:
         "/logout": account.sign_out, "/setCurrency": account.currency,
     }
     return [Route(path, server.change(handler), methods=["POST"]) for path, handler in forms.items()]
+
+
+def managing(server: Server, operator: Operator) -> list[Route]:
+    """The pages for administrators. (Under /admin stands what is theirs of the API.)"""
+    goods, orders, sagas = Goods(server.shop), OrderPages(server.shop), SagaPages(server.shop, operator)
+    pages: dict[str, Handler] = {
+        "": orders.home, "/products": goods.list, "/products/new": goods.ask, "/products/{sku}": goods.look,
+        "/stock": goods.levels, "/orders": orders.list, "/orders/{order}": orders.look, "/shipments": orders.shipments,
+        "/sagas": sagas.list, "/sagas/{saga}": sagas.look,
+    }
+    forms: dict[str, Handler] = {
+        "/products/new": goods.create, "/products/{sku}": goods.describe, "/products/{sku}/price": goods.reprice,
+        "/products/{sku}/discontinue": goods.discontinue, "/products/{sku}/restock": goods.restock,
+        "/products/{sku}/count": goods.adjust, "/orders/{order}/ship": orders.ship,
+        "/orders/{order}/cancel": orders.cancel, "/orders/{order}/refund": orders.refund,
+        "/sagas/{saga}/retry": sagas.retry,
+    }
+    looks = [Route(f"/manage{path}", server.look(guarded(page)), methods=["GET"]) for path, page in pages.items()]
+    return looks + [Route(f"/manage{path}", server.change(guarded(f)), methods=["POST"]) for path, f in forms.items()]
 
 
 def fixed() -> list[Route]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from craton.application import implementations, needs_of
 from craton.calls.context import context
 from craton.calls.stub import Remote
 from craton.contract import Method
@@ -30,6 +31,7 @@ from craton.run.operator import (
     SagaShown,
 )
 from craton.run.process import Process
+from craton.topology import GATEWAY
 
 TIME = 10.0
 """Seconds within which a service must answer."""
@@ -37,12 +39,19 @@ AWAY = object()
 
 
 class Operator:
-    """Asks running services, through a process of their topology that hosts nothing. `away` tells which modules did
-    not answer the latest question, and why; `more`, how many letters it did not show."""
+    """Asks running services, through a process of their topology. `away` tells which modules did not answer the latest
+    question, and why; `more`, how many letters it did not show.
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
+    Pages for administrators may ask for one in their factory: it is theirs to see to who uses it. It asks the modules
+    that the factory asks for (`asking` is its module), since a service can reach no others.
+    """
+
+    def __init__(self, process: Process, *, asking: str = GATEWAY.name) -> None:
+        self.process, self.asking = process, asking
         self.modules = [module.name for module in process.application.modules if not module.asgi]
+        if asking != GATEWAY.name:
+            needs = needs_of(implementations(process.application, [asking])[asking]).values()
+            self.modules = [module.name for module in process.application.modules if module.contract in needs]
         self.modules = [name for name in self.modules if name not in process.topology.abroad]
         self.away: dict[str, str] = {}
         self.more = 0
@@ -94,14 +103,15 @@ class Operator:
 
     async def ask_all(self, method: Method, *, only: str | None = None, **arguments: Any) -> list[Any]:
         """The answers of all modules that answer, or of one; NotRun where none does."""
-        self.away.clear()
         asked = self.modules if only is None else [only]
-        answers = await asyncio.gather(*(self.ask(module, method, arguments) for module in asked))
-        if len(self.away) == len(asked):
-            raise NotRun(f"no service answers: {next(iter(self.away.values()))}")
+        away: dict[str, str] = {}
+        answers = await asyncio.gather(*(self.ask(module, method, arguments, away) for module in asked))
+        self.away = away
+        if len(away) == len(asked):
+            raise NotRun(f"no service answers: {next(iter(away.values()))}")
         return [answer for answer in answers if answer is not AWAY]
 
-    async def ask(self, module: str, method: Method, arguments: dict[str, Any]) -> Any:
+    async def ask(self, module: str, method: Method, arguments: dict[str, Any], away: dict[str, str]) -> Any:
         """One module's answer; AWAY where it does not answer."""
         name, asked = f"{module}.{method.name}", method.arguments(**arguments)
         hosted = self.process.endpoints.get(name)
@@ -109,9 +119,9 @@ class Operator:
             try:
                 if hosted:
                     return await hosted.ask(asked, key=self.key(method))
-                return await self.send(self.process.remote(name, method), asked, key=self.key(method))
+                return await self.send(self.process.remote(name, method, asking=self.asking), asked, key=self.key(method))
             except CallError as error:
-                self.away[module] = str(error)
+                away[module] = str(error)
                 return AWAY
 
     def key(self, method: Method) -> str | None:

@@ -90,7 +90,8 @@ class Process:
         self.database, self.secret, self.environ, self.local = database, secret, environ, local
         self.clock, self.ids = clock or SystemClock(), ids or SystemIds()
         self.find_link, self.links, self.budgets = links, dict[tuple[str, str], Link](), dict[str, Budget]()
-        self.signer, self.broker, self.tls = Signer(secret), broker, tls
+        self.signer, self.broker = Signer(secret), broker
+        self.tls: Protection = tls
         self.hosted: dict[str, Hosted] = {}
         self.streams: dict[str, Streams] = {}
         self.stubs: dict[tuple[str, str], Any] = {}
@@ -233,6 +234,8 @@ class Process:
             return settings_of(need, module.name, self.environ)
         if need.__module__ == "craton.edge.authentication":
             return self.tokens
+        if need.__module__ == "craton.run.operating":
+            return need(self, asking=module.name)
         made = self.made_for(module.name).get(need)
         if made is None:
             raise DeclarationError(f"{module.name} needs {need.__name__}: {self.application.name} does not provide it.")
