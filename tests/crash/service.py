@@ -147,7 +147,7 @@ class CrashLink:
             raise
         finally:
             self.asking.asked.discard(task)
-        if not task.done() or task.cancelled():
+        if unanswered(task):
             raise OutcomeUnknown(f"{request.method}: {self.service} went away.")
         reply: Reply = task.result()
         return reply
@@ -157,6 +157,11 @@ class CrashLink:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def unanswered(task: asyncio.Task[Any]) -> bool:
+    """Whether no answer came, or none will: its service died, before or in the middle of a step."""
+    return not task.done() or task.cancelled() or isinstance(task.exception(), Killed)
 
 
 async def answer(handler: Handler, request: Request) -> Reply:

@@ -27,7 +27,7 @@ from craton.topology import Topology
 from craton.values import Fault
 from tests.crash.loop import CrashLoop
 from tests.crash.order import orderly
-from tests.crash.service import Service, answer
+from tests.crash.service import Service, answer, unanswered
 
 PATIENCE = 300.0
 """Virtual seconds after which there must be an answer, and quiet."""
@@ -200,7 +200,7 @@ class World:
             raise NotRun("the door is closed")
         task = door.spawn(door.process.call(name, arguments, caller=caller, key=key, timeout=10.0))
         await asyncio.wait({task, door.died}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        if unanswered(task):
             raise OutcomeUnknown("the door went away")
         return task.result()
 
