@@ -111,6 +111,17 @@ async def test_a_request_arrives_as_it_was_sent_and_its_answer_as_well(tmp_path:
         assert len(answer.headers.get_list("date")) == 1
 
 
+async def test_no_body_is_read_as_the_next_request(tmp_path: Path) -> None:
+    hidden = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
+    behind = Behind()
+    async with gateway(tmp_path, behind) as http:
+        sent = {"Connection": "keep-alive, Content-Length, Host", "Host": "shop"}
+        said = (await http.post("/echo", content=hidden, headers=sent)).json()
+        assert said["body"] == hidden.decode() and dict(said["headers"])["host"] == "shop"
+        assert (await http.post("/echo", content=b"after that")).json()["body"] == "after that"
+    assert behind.asked == 2
+
+
 async def test_bodies_of_every_kind_pass(tmp_path: Path) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(50):

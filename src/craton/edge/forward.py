@@ -19,6 +19,8 @@ HOP_BY_HOP = frozenset({
     b"transfer-encoding", b"upgrade", b"expect", b"date",
 })
 """What is said between two neighbours only (RFC 9110, section 7.6.1), and the date, which each server gives anew."""
+FRAME = frozenset({b"content-length", b"host"})
+"""What no Connection header may take away: else the body of a request would be read as the next request."""
 FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
 SIGNED = b"craton-peer"
 """By which services know each other; nobody outside says it."""
@@ -285,7 +287,7 @@ def forwarded(scope: Scope) -> Headers:
 def passed_on(headers: Headers) -> Headers:
     """The headers that are meant for the other end."""
     named = b",".join(value for name, value in headers if name == b"connection").lower().split(b",")
-    dropped = HOP_BY_HOP.union(name.strip() for name in named)
+    dropped = HOP_BY_HOP.union(name.strip() for name in named) - FRAME
     return [pair for pair in headers if pair[0] not in dropped]
 
 
