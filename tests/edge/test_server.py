@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from craton.edge.server import serve_http
@@ -152,6 +154,37 @@ async def test_what_is_no_request_is_refused_with_a_problem(request_: bytes, sta
     assert head.startswith(b"http/1.1 %d " % status) and head.count(b"connection: close") == 1
     assert b"content-type: application/problem+json" in head
     assert (problem["type"], problem["status"]) == (f"urn:craton:problem:{kind}", status)
+
+
+@pytest.mark.parametrize("request_", [
+    b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ",
+])
+async def test_a_header_without_an_end_is_not_kept_for_long(request_: bytes) -> None:
+    async with serve_http(app_of(Service()), "127.0.0.1:0") as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request_)
+        with pytest.raises(ConnectionError):
+            for _ in range(1000):
+                writer.write(b"a" * (1 << 16))
+                await writer.drain()
+        writer.close()
+
+
+async def test_a_wish_for_a_protocol_that_is_not_spoken_here_changes_nothing() -> None:
+    async def tells(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        await Response(scope["method"].encode() + b" " + body)(scope, receive, send)
+
+    wish = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n"
+    asked = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n%b\r\n%b"
+    async with serve_http(tells, "127.0.0.1:0", websockets=True) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(asked % (wish, b"hel"))
+        await asyncio.sleep(0)
+        writer.write(b"lo" + asked % (wish, b"again") + asked % (b"Connection: close\r\n", b"twice"))
+        answer = await reader.read()
+        writer.close()
+    assert [text in answer for text in (b"POST hello", b"POST again", b"POST twice")] == [True] * 3
 
 
 async def test_who_takes_too_long_to_ask_is_told_so() -> None:

@@ -35,11 +35,13 @@ class Protocol(HttpToolsProtocol):
     head_limit = 32 << 10
     head_seconds = 20.0
     most_connections = 10_000
+    parser: httptools.HttpRequestParser  # it goes with the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A new connection; where there are too many, it is told so, and closed."""
         super().connection_made(transport)
         self.size, self.phase, self.since = 0, IDLE, self.loop.time()
+        self.heard, self.unheard = False, 0
         self.timeout_keep_alive_task = None
         if len(self.connections) > self.most_connections:
             self.refuse(Problem("not-run", "There are too many connections: try again."))
@@ -64,17 +66,43 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if self.transport.is_closing():
-            return
+        while data and not self.transport.is_closing():
+            data = self.read(data)
+
+    def read(self, data: bytes) -> bytes:
+        """Read a piece; what of it is to be read again."""
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            if self._should_upgrade():  # else the answer goes on as if nobody had asked for another protocol
-                self._unset_keepalive_if_required()
-                self.handle_websocket_upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            return self.upgrade(data[upgrade.args[0]:])
         except httptools.HttpParserError as error:
             large = isinstance(error.__context__, TooMuch)
             self.refuse(Problem("head-too-large") if large else Problem("malformed", "This is no HTTP/1.1 request."))
+            return b""
+        if self.heard:
+            self.heard, self.unheard = False, 0
+        else:
+            self.hold(len(data))
+        return b""
+
+        """Count what the parser keeps until it is complete: of a header, in head or trailer, it tells at its end."""
+        """Count what the parser keeps until it is complete: it tells of a header, in a head or a trailer, at its end."""
+        self.unheard += size
+        if self.unheard > self.head_limit:
+            self.refuse(Problem("head-too-large"))
+
+    def upgrade(self, rest: bytes) -> bytes:
+        """A request that asks for another protocol. For one that is not spoken here, what is to be read again: the same
+        request without that wish, which is then answered as any other (RFC 9110, section 7.8). The parser skips bodies
+        where it sees the wish."""
+        if self._should_upgrade():
+            self._unset_keepalive_if_required()
+            self.handle_websocket_upgrade()
+            return b""
+        lines = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        self.parser = httptools.HttpRequestParser(self)
+        return b"".join((first, *lines, b"\r\n", rest))
 
     def refuse(self, problem: Problem) -> None:
         """Answer what is no request, and close the connection. A response that has begun is only broken off."""
@@ -87,7 +115,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self.url, self.size, self.expect_100_continue = b"", 0, False
+        self.url, self.size, self.expect_100_continue, self.heard = b"", 0, False, True
         self.phase, self.since = HEAD, self.loop.time()
         self.headers = []
 
@@ -100,7 +128,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
-        name = name.lower()
+        name, self.heard = name.lower(), True
         self.size += len(name) + len(value) + 4
         if self.size > self.head_limit:
             raise TooMuch
@@ -123,7 +151,7 @@ class Protocol(HttpToolsProtocol):
             "method": self.parser.get_method().decode("latin-1"), "path": unquote(path) if "%" in path else path,
             "raw_path": raw, "query_string": query, "headers": self.headers, "state": {},
         })
-        if self.parser.should_upgrade() and self._should_upgrade():
+        if self.parser.should_upgrade():
             return
         before, keep = self.cycle, version != "1.0" and self.parser.should_keep_alive()
         self.cycle = Cycle(self, keep_alive=keep)
@@ -131,7 +159,17 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(self.cycle, self.app)
         else:  # a request that did not wait for the answer to the one before
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self.pipeline.appendleft(cast("Any", (self.cycle, self.app)))
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body."""
+        self.heard = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """All of it."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The response has been sent."""
