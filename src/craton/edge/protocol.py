@@ -85,8 +85,8 @@ class Protocol(HttpToolsProtocol):
             self.hold(len(data))
         return b""
 
+    def hold(self, size: int) -> None:
         """Count what the parser keeps until it is complete: of a header, in head or trailer, it tells at its end."""
-        """Count what the parser keeps until it is complete: it tells of a header, in a head or a trailer, at its end."""
         self.unheard += size
         if self.unheard > self.head_limit:
             self.refuse(Problem("head-too-large"))
