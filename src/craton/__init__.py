@@ -70,9 +70,9 @@ __all__ = [
     "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
     "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed", "Fault", "Ids",
     "InvalidArguments", "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload",
-    "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository",
-    "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Stream", "Streams", "Tokens", "Topology",
-    "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
+    "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers",
+    "Repository", "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Stream", "Streams", "Tokens",
+    "Topology", "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 

@@ -119,7 +119,8 @@ class Operator:
             try:
                 if hosted:
                     return await hosted.ask(asked, key=self.key(method))
-                return await self.send(self.process.remote(name, method, asking=self.asking), asked, key=self.key(method))
+                remote = self.process.remote(name, method, asking=self.asking)
+                return await self.send(remote, asked, key=self.key(method))
             except CallError as error:
                 away[module] = str(error)
                 return AWAY
