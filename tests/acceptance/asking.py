@@ -43,7 +43,7 @@ def asking(operation: Any, url: str, token: str, answered: Counter[int], *, exam
 
     @settings(
         max_examples=examples, derandomize=True, database=None, deadline=None,
-        suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=[*HealthCheck.__members__.values()], phases=(Phase.explicit, Phase.generate),
     )
     @given(case=allowed | forbidden)
     def ask(case: Any) -> None:

@@ -27,7 +27,7 @@ from apps.store.payments.merging import merged, news
 from apps.store.payments.provider import Intent
 from apps.store.shipping.contract import Offer
 from apps.store.shipping.rates import offer, read_rates
-from apps.store.users.passwords import hashed, matches
+from apps.store.users.passwords import Passwords
 from craton import Event, SettingsError
 
 LINES = st.lists(
@@ -190,8 +190,9 @@ def test_a_cursor_of_another_order_is_refused() -> None:
 
 
 def test_a_password_is_kept_as_a_salted_hash() -> None:
-    stored = hashed("correct horse", cost=1)
-    assert "correct" not in stored and stored != hashed("correct horse", cost=1)
-    assert matches("correct horse", stored, cost=1)
-    assert not matches("wrong horse", stored, cost=1)
-    assert not matches("correct horse", None, cost=1)
+    passwords = Passwords(memory=64, passes=1)
+    stored = passwords.hashed("correct horse")
+    assert "correct" not in stored and stored != passwords.hashed("correct horse")
+    assert passwords.matches("correct horse", stored)
+    assert not passwords.matches("wrong horse", stored)
+    assert not passwords.matches("correct horse", None)
