@@ -72,7 +72,8 @@ __all__ = [
     "InvalidArguments", "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload",
     "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers",
     "Repository", "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Stream", "Streams", "Tokens",
-    "Topology", "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
+    "Topology", "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query",
+    "saga",
 ]
 
 
