@@ -17,7 +17,9 @@ pytestmark = [
 ]
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 FOREIGN = [{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
-OLD_BROWSERS = [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://store.evil.example"}]
+OLD_BROWSERS = [
+    {"Origin": origin} for origin in ("https://evil.example", "null", "http://store.evil.example", "http://[")
+]
 
 
 @pytest.mark.parametrize("path", ["/cart", "/cart/checkout", "/login", "/register", "/setCurrency", "/logout"])
@@ -65,8 +67,11 @@ async def test_nobody_is_sent_to_another_site(shop: Shop, place: str) -> None:
         for path, form in (("/register", account), ("/login", account), ("/setCurrency", {"back": place})):
             answer = await ann.http.post(path, data=form, follow_redirects=False)
             assert answer.status_code == 303 and re.match(r"/([a-z?]|$)", answer.headers["Location"]), path
-        answer = await ann.http.post("/setCurrency", headers={"Referer": f"{place}/cart"}, follow_redirects=False)
-        assert answer.headers["Location"] == "/"
+        for came in (f"{place}/cart", "http://["):
+            answer = await ann.http.post("/setCurrency", headers={"Referer": came}, follow_redirects=False)
+            assert answer.headers["Location"] == "/"
+        answer = await ann.http.post("/setCurrency", headers={"Referer": f"{URL}/search?q=mug"}, follow_redirects=False)
+        assert answer.headers["Location"] == "/search?q=mug"
 
 
 async def test_an_order_and_a_checkout_are_their_customers_alone(shop: Shop) -> None:
@@ -122,7 +127,7 @@ async def test_what_is_no_form_is_refused_and_breaks_nothing(shop: Shop) -> None
         assert (await ann.http.post("/cart", data={"product_id": "\0", "quantity": "1e9"})).status_code in (404, 422)
         assert (await ann.http.post("/cart", data={"product_id": "no such thing"})).status_code == 404
         assert (await ann.http.put("/cart")).status_code == 405
-        for path in ("/../site.py", "/%2e%2e/site.py", "/pictures/..%2f..%2fx.svg", "/" + "x" * 300):
+        for path in ("/../site.py", "/%2e%2e/site.py", "/pictures/..%2f..%2fx.svg", "/" + "x" * 300, "/" + "é" * 199):
             path = f"/static{path}"
             assert (await ann.look(path)).status == 404
 

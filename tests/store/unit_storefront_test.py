@@ -13,6 +13,7 @@ from apps.store.storefront.countries import NAMES, code_of
 from apps.store.storefront.currencies import CURRENCIES, exact
 from apps.store.storefront.forms import Form
 from apps.store.storefront.pictures import kinds, picture
+from apps.store.storefront.serving import go
 from apps.store.storefront.visit import local
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -62,9 +63,16 @@ def test_countries_are_known_by_the_names_that_clients_use(text: str, code: str 
     assert code_of(text) == code and all(code_of(name) == of for of, name in NAMES.items())
 
 
-@pytest.mark.parametrize("path", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/x", "cart", ""])
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/x", "//[", "http://[", "cart", ""],
+)
 def test_only_a_place_in_the_shop_is_gone_to(path: str) -> None:
     assert local(path, "/account") == "/account" and local("/cart?note=added") == "/cart?note=added"
+
+
+def test_what_a_place_asks_for_stays_as_it_is_where_a_note_is_added() -> None:
+    assert go("/search?q=mug", note="welcome").headers["location"] == "/search?q=mug&note=welcome"
+    assert go("/cart", note="added").headers["location"] == "/cart?note=added"
 
 
 def test_every_product_of_the_shop_has_a_picture_of_its_own() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -99,7 +98,7 @@ class AccountPages:
         code = visit.form.get("currency_code", "").upper()
         if code in CURRENCIES:
             visit.choose(code)
-        came = urlsplit(visit.request.headers.get("referer", ""))
-        here = came.path if came.netloc == visit.request.headers.get("host") else ""
-        back = visit.form.get("back") or (here + (f"?{came.query}" if here and came.query else ""))
-        return go(local(back))
+        came = visit.request.headers.get("referer", "").partition("://")[2]
+        host, path, rest = came.partition("/")
+        here = path + rest if host == visit.request.headers.get("host") else ""
+        return go(local(visit.form.get("back") or here))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -119,7 +119,7 @@ def is_foreign(request: Request) -> bool:
     if said is not None:
         return said not in ("same-origin", "none")
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 async def form_of(request: Request) -> Mapping[str, str]:
@@ -138,7 +138,8 @@ async def form_of(request: Request) -> Mapping[str, str]:
 
 def go(path: str, **query: str) -> Response:
     """Send the browser on to another page of the shop: after a form, so that a reload does not send it again."""
-    return RedirectResponse(path + (f"?{urlencode(query)}" if query else ""), 303, {"Cache-Control": "no-store"})
+    more = ("&" if "?" in path else "?") + urlencode(query) if query else ""
+    return RedirectResponse(path + more, 303, {"Cache-Control": "no-store"})
 
 
 def new_key(shop: Shop) -> str:

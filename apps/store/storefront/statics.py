@@ -42,7 +42,7 @@ def picture_address(sku: str) -> str:
 async def serve(request: Request) -> Response:
     """One file."""
     name = request.path_params["name"]
-    found = content(name) if len(name) < 200 and name.isprintable() else None
+    found = content(name) if len(name.encode()) < 200 and name.isprintable() else None
     if found is None:
         found = made(name)
     body, digest = found

@@ -97,6 +97,9 @@ def visit_of(request: Request, settings: StorefrontSettings, form: Mapping[str, 
 
 def local(path: str, otherwise: str = "/") -> str:
     """A place to go to within the shop, and nowhere else."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:  # such as "//["
+        return otherwise
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if plain and not parts.netloc and not parts.scheme else otherwise
