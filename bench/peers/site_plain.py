@@ -1,6 +1,6 @@
 """The same two requests in FastAPI, Litestar, and Starlette with msgspec, all on uvicorn (uvloop, httptools).
 
-Tuned: products made once; each decodes and encodes as its documentation recommends for speed; no middleware, no access log.
+Tuned: products made once; each decodes and encodes as its documentation recommends; no middleware, no access log.
 """
 
 from __future__ import annotations

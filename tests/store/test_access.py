@@ -114,7 +114,7 @@ async def test_nobody_asks_after_anothers_checkout(shop: Shop) -> None:
 
 @everywhere
 async def test_only_administrators_do_what_is_for_administrators(shop: Shop) -> None:
-    allowed = ((None, {401}), (shop.guest(), {403}), (shop.customer(), {403}), (shop.admin, {200, 201, 404, 422}))
+    allowed = ((None, {401}), (shop.guest(), {403}), (shop.customer(), {403}), (shop.admin, {200, 201, 404, 422, 428}))
     for person, statuses in allowed:
         async with shop.browser(person) as http:
             for verb, path in admin_routes():
