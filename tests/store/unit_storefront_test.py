@@ -12,7 +12,8 @@ from apps.store.storefront.cards import CHOICES, token_of
 from apps.store.storefront.countries import NAMES, code_of
 from apps.store.storefront.currencies import CURRENCIES, exact
 from apps.store.storefront.forms import Form
-from apps.store.storefront.pictures import kinds, picture
+from apps.store.storefront.drawings import DRAWINGS
+from apps.store.storefront.pictures import categories, picture, thing_of
 from apps.store.storefront.serving import go
 from apps.store.storefront.visit import local
 
@@ -76,7 +77,15 @@ def test_what_a_place_asks_for_stays_as_it_is_where_a_note_is_added() -> None:
 
 
 def test_every_product_of_the_shop_has_a_picture_of_its_own() -> None:
-    drawn = {sku: picture(sku) for sku in kinds()}
+    drawn = {sku: picture(sku) for sku in categories()}
     assert len(set(drawn.values())) == len(drawn) >= 70
     for text in (*drawn.values(), picture('"><script>')):
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_picture_shows_what_its_sku_names_and_says_so() -> None:
+    assert [thing_of(sku) for sku in ("mug-stoneware", "lamp-head-400", "cup-blue", "OLJCESPC7Z")] == [
+        "mug", "torch", "mug", "",
+    ]
+    assert all(thing_of(sku) in DRAWINGS for sku in categories())
+    assert "<title>Mug</title>" in picture("mug-stoneware")

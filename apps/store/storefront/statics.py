@@ -6,6 +6,7 @@ import mimetypes
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -35,8 +36,8 @@ def address(name: str) -> str:
 
 
 def picture_address(sku: str) -> str:
-    """Where the picture of a product is."""
-    return address(f"pictures/{sku}.svg")
+    """Where the picture of a product is: another place once it is drawn in another way."""
+    return f"/static/pictures/{quote(sku)}.svg?v={made(f'pictures/{sku}.svg')[1]}"
 
 
 async def serve(request: Request) -> Response:
@@ -54,6 +55,7 @@ async def serve(request: Request) -> Response:
     return Response(body, 200, headers, mimetypes.guess_type(name)[0] or "application/octet-stream")
 
 
+@lru_cache(2000)
 def made(name: str) -> tuple[bytes, str]:
     """A picture that is drawn, since there is no file of it."""
     folder, _, file = name.partition("/")
