@@ -117,7 +117,10 @@ class Connection(asyncio.Protocol):
         self.listening = None
         if not self.calls or self.transport.is_closing():
             return
-        if self.heard or self.loop.time() > due + SILENCE_SECONDS / 2:  # this process itself may have slept
+        reading = self.transport.is_reading()
+        if not reading:  # whom nobody reads cannot be heard, and does not hear of this side by asking
+            self.write(Kind.PING)
+        if self.heard or not reading or self.loop.time() > due + SILENCE_SECONDS / 2:  # which itself may have slept
             self.heard, self.asked = False, False
         elif self.asked:
             self.fail(f"it has not been heard of for {2 * SILENCE_SECONDS:g} s")

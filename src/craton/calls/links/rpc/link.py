@@ -24,6 +24,7 @@ from craton.calls.links.rpc.tls import Protection, Tls, plain
 from craton.errors import NotRun, OutcomeUnknown
 
 CONNECT_SECONDS = 3.0
+PARTING_SECONDS = 1.0  # until a connection that is closed is broken off
 SAME = 0.05  # seconds by which two looks at one deadline may differ
 DICE = random.Random()
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds a replica that cannot be reached is set aside: doubled each time
@@ -105,8 +106,7 @@ class RpcLink:
     async def close(self) -> None:
         """Close every connection; calls in flight end with OutcomeUnknown."""
         self.closed = True
-        for replica in self.replicas:
-            await replica.close()
+        await asyncio.gather(*(replica.close() for replica in self.replicas))
 
 
 class Replica:
@@ -165,6 +165,8 @@ class Replica:
         """An open connection; callers that come meanwhile wait for the same one."""
         if self.connection and self.connection.usable():
             return self.connection
+        if self.link.closed:
+            raise Untaken("the link is closed")
         if self.connecting is None:
             self.connecting = asyncio.create_task(self.connect())
         found = await asyncio.shield(self.connecting)
@@ -230,10 +232,11 @@ class Replica:
         return why
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Let go of every connection, whether or not the other side still reads what was sent."""
         if self.connecting:
             self.connecting.cancel()
             await asyncio.wait([self.connecting])
-        for connection in list(self.opened):
+        for connection in (parting := list(self.opened)):
             connection.close()
-            await connection.ended
+            asyncio.get_running_loop().call_later(PARTING_SECONDS, connection.transport.abort)
+        await asyncio.gather(*(connection.ended for connection in parting))

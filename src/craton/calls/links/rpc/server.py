@@ -300,6 +300,8 @@ class Running:
             why = f"{connection.name} reads {MOST_STREAMS:,} other streams: end some of them first"
             return reply_error(NotRun(f"{self.request.method} was not called: {why}."))
         connection.streams += 1
+        if connection.full:
+            connection.throttle()
         try:
             return await self.pour(replies)
         finally:
