@@ -20,6 +20,7 @@ from craton import (
     InvalidArguments,
     KeyReused,
     NotAllowed,
+    NotAuthenticated,
     NotRun,
     OutcomeUnknown,
     StillRunning,
@@ -299,6 +300,17 @@ async def test_a_stream_may_end_with_a_fault(running: Running) -> None:
                 async for item in running.get(Desk).items(most, ends="full"):
                     found.append(item)
             assert (len(found), full.value.most) == (most, most)
+
+
+async def test_a_stream_that_is_refused_says_why(running: Running) -> None:
+    body = encode_arguments(METHODS["items"], METHODS["items"].arguments(most=3))
+    link = running.links("desk", running.link)
+    try:
+        async with aclosing(link.stream(Request("desk.items", body, timeout=10, caller=b"forged"))) as replies:
+            error = error_of(await anext(replies))
+        assert isinstance(error, NotAuthenticated)
+    finally:
+        await link.close()
 
 
 async def test_who_wants_no_more_of_a_stream_ends_it_on_the_other_side(running: Running, counter: Counter) -> None:

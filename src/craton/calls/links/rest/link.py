@@ -93,7 +93,8 @@ class RestLink:
         with explained(request.method):
             replica, response = await within(deadline, self.begin(request, asked))
             try:
-                if (media := response.content_type) not in PIECES:
+                media = response.content_type
+                if response.status != 200 or media not in PIECES:  # it was refused before it began
                     yield self.reply(request, response.status, media, await within(deadline, response.read()))
                     return
                 async with aclosing(PIECES[media](response.content)) as pieces:
