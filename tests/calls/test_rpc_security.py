@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import ssl
 import stat
@@ -25,7 +26,7 @@ from craton.calls.links.rpc.tls import Files, Tls, tls_of
 from craton.contract import query
 from craton.errors import NotRun, SettingsError
 from craton.run.certs import certs
-from craton.run.grants import grants_of, needs_in_source
+from craton.run.grants import grants_of, needs_in, needs_in_source
 from craton.run.loading import load_application
 from tests.until import until
 
@@ -350,6 +351,13 @@ def test_what_the_source_says_of_needs_is_what_the_implementations_ask_for() -> 
     for module in application.modules:
         needs = {contracts[need] for need in needs_of(found[module.name]).values() if need in contracts}
         assert needs_in_source(application, module) == frozenset(needs), module.name
+
+
+def test_a_peer_whose_init_is_written_by_a_decorator_is_believed() -> None:
+    application = find_application("apps.store")
+    made = "class Shop(Orders):\n    payments: Payments\n"
+    assert needs_in(ast.parse(made), "Shop", application) == frozenset()
+    assert needs_in(ast.parse(f"@dataclass\n{made}"), "Shop", application) is None
 
 
 def test_the_gateway_may_ask_what_has_a_route_and_nothing_else() -> None:

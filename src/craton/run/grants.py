@@ -67,9 +67,9 @@ def needs_in(file: ast.Module, name: str, application: Application) -> frozenset
     made = next((node for node in file.body if getattr(node, "name", None) == name), None)
     contracts = {module.contract.__name__: module.name for module in application.modules}
     if isinstance(made, ast.ClassDef):
-        bases = {word for base in made.bases for word in words_in(base)}
+        bases, written = {word for base in made.bases for word in words_in(base)}, bool(made.decorator_list)
         made = next((node for node in made.body if getattr(node, "name", None) == "__init__"), None)
-        if made is None and bases <= contracts.keys():
+        if made is None and not written and bases <= contracts.keys():  # @dataclass writes an `__init__`
             return frozenset()
     if not isinstance(made, ast.FunctionDef):
         return None
