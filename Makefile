@@ -30,7 +30,7 @@ $(BIN)/uv: requirements-uv.txt
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
-system:  ## what tests need of the machine: the programs of PostgreSQL and RabbitMQ, and Node.js
+system:  ## what tests need of the machine: the programs of PostgreSQL and RabbitMQ, Node.js, Chromium
 	@scripts/system
 
 tests/node/node_modules/ready: tests/node/package-lock.json | system

@@ -11,8 +11,8 @@ from apps.store.money import Money
 from apps.store.storefront.cards import CHOICES, token_of
 from apps.store.storefront.countries import NAMES, code_of
 from apps.store.storefront.currencies import CURRENCIES, exact
-from apps.store.storefront.forms import Form
 from apps.store.storefront.drawings import DRAWINGS
+from apps.store.storefront.forms import Form
 from apps.store.storefront.pictures import categories, picture, thing_of
 from apps.store.storefront.serving import go
 from apps.store.storefront.visit import local
