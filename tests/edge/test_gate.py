@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
 from craton import SettingsError
+from craton.edge.gate import Gate
+from craton.edge.places import Places
 from craton.edge.problems import Problem
 from craton.edge.rates import Rate
+from craton.edge.rest import Edge, Resource
 from craton.edge.settings import EdgeSettings
 from craton.settings import settings_of
 from tests.edge.books import ANN, TOKENS, client
@@ -111,6 +116,13 @@ async def test_pages_of_other_sites_may_ask_where_they_were_named() -> None:
     async with client() as http:
         closed = await http.options("/books/1", headers={"Origin": shop} | asks)
     assert (closed.status_code, "access-control-allow-origin" in closed.headers) == (405, False)
+
+
+async def test_caches_are_told_of_origins_beside_what_an_application_says() -> None:
+    own, gate = PlainTextResponse("hi", headers={"Vary": "Accept-Encoding"}), Gate(EdgeSettings(origins="*"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(Edge(gate, Places[Resource](), own))) as http:
+        answer = await http.get("http://shop/", headers={"Origin": "https://shop.example"})
+    assert set(answer.headers.get_list("vary", split_commas=True)) == {"Accept-Encoding", "origin"}
 
 
 LIMITED = {"CRATON_EDGE_RATE": "0.01", "CRATON_EDGE_BURST": "1"}

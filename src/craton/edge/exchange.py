@@ -69,7 +69,7 @@ class Exchange:
         application says itself."""
         if message["type"] == "http.response.start":
             own = list(message.get("headers", ()))
-            said = {name.lower() for name, _ in own}
+            said = {name.lower() for name, _ in own} - {b"vary"}  # of which both are to be told
             message = {**message, "headers": [*own, *(pair for pair in self.told if pair[0] not in said)]}
         await self.send(message)
 
