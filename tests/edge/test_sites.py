@@ -12,9 +12,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from craton.application import Application
+from craton.calls.call import Call
 from craton.calls.context import Caller
 from craton.edge.server import serve_http
-from craton.errors import SettingsError
+from craton.errors import Misuse, SettingsError
 from craton.module import Module
 from craton.testing.start import Running, start
 from tests.edge import sites
@@ -157,3 +158,11 @@ async def test_a_site_behind_a_proxy_knows_its_client_and_others_cannot_pretend(
             assert (await proxy.get("http://shop/from", headers=told)).text == "1.2.3.4 https://shop/from"
         async with client(running) as http:
             assert (await http.get("/from", headers=told)).text == "127.0.0.1 http://shop/from"
+
+
+def test_a_key_is_of_whoever_acts() -> None:
+    call = Call(verify=Caller)
+    with call.acting("user:ann"), call.keyed("form"):
+        assert call.key == "user:ann/form"
+    with call.keyed("form"), pytest.raises(Misuse, match=r"acting comes before Call\.keyed"):
+        call.acting("user:ann")  # or others would find the answers under the same key

@@ -39,6 +39,8 @@ class Call:
         """In pages: what is asked in a `with` block is asked by whom the token names, such as one from a cookie; by
         nobody where there is none. NotAuthenticated where it is not valid (any more)."""
         outside("acting(token)")
+        if CONTEXT.get().key is not None:
+            raise Misuse("Call.acting comes before Call.keyed: the key is of whoever acts.")
         if self._verify is None:
             raise Misuse("Call() alone verifies no tokens: in a test, give it Call(verify=tokens.verify).")
         return context(caller=self._verify(token) if token else NOBODY)
