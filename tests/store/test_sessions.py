@@ -179,6 +179,12 @@ async def test_after_wrong_passwords_an_account_waits_longer_and_longer(here: Ac
     await here.sign_in()  # the right one began anew
 
 
+async def test_of_many_tries_at_once_only_the_first_are_told_what_is_right(here: Accounts) -> None:
+    tries = [here.sign_in(Secret(f"wrong {n}")) for n in range(9)]
+    told = [type(answer) for answer in await asyncio.gather(*tries, return_exceptions=True)]
+    assert (told.count(InvalidCredentials), told.count(TooManyTries)) == (2, 7)
+
+
 async def test_over_http_wrong_passwords_are_problems_that_say_how_long_to_wait(here: Accounts) -> None:
     body = {"email": ANN, "password": "wrong"}
     transport = httpx.ASGITransport(here.running.edge)

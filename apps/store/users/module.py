@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
@@ -69,10 +70,11 @@ class Accounts(Users):
 
     async def login(self, email: Email, password: Secret) -> Session:
         address = email.lower()
-        await self.check_tries(address)
+        await self.check_tries(address, self.db.read)
         found = (await self.db.read(BY_EMAIL, {"wanted": address})).mappings().first()
         stored, given = found["password"] if found else None, password.reveal()
         right = await self.offload(self.passwords.matches, given, stored)
+        await self.check_tries(address, self.db.execute)  # of many tries at once only the first are told what is right
         if found and right:
             if self.passwords.is_dated(found["password"]):
                 kept = await self.offload(self.passwords.hashed, given)
@@ -102,9 +104,9 @@ class Accounts(Users):
             raise NotAuthenticated("this account is no more: sign in again.")
         return user_of(found)
 
-    async def check_tries(self, address: str) -> None:
+    async def check_tries(self, address: str, look: Callable[..., Awaitable[Any]]) -> None:
         """TooManyTries where an account has to wait."""
-        failed = (await self.db.read(FAILED, {"wanted": address})).mappings().first()
+        failed = (await look(FAILED, {"wanted": address})).mappings().first()
         left = failed["until"] - self.clock.now().timestamp() if failed else 0
         if left > 0:
             raise TooManyTries(ceil(left))
