@@ -92,8 +92,8 @@ async def stock_up(shop: Shop) -> tuple[str, ...]:
         text = "Made by hand in small batches, and meant to be used every day for a long time."
         draft = Draft(sku, name, Money(2450), text, "Brae & Co", (kind,))
         await shop.admin.ask(shop.catalog.create, draft)
-        if left:
-            await shop.admin.ask(shop.inventory.restock, sku, left)
+        await shop.admin.ask(shop.inventory.restock, sku, left + 1)
+        await shop.admin.ask(shop.inventory.adjust, sku, -1)
         found.append(sku)
     return tuple(found)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from apps.store.orders import module as orders
+from craton.sagas import asking
 from tests.store.shop import STRUCTURES, Shop
 from tests.store.visitor import Visitor
 
@@ -59,7 +63,7 @@ async def test_a_product_is_made_described_priced_counted_and_discontinued(shop:
         page = await admin.send(page, f"{here}/discontinue")
         assert "no longer sold" in page.said("h1")
         found = await admin.look(f"/manage/products?q={sku}")
-        assert found.words(found.all("tbody th")[0]) == "Blue jug no longer sold"
+        assert found.words(found.all("tbody th")[0]) == f"Blue jug no longer sold {sku}"
     await shop.check()
 
 
@@ -110,4 +114,31 @@ async def test_an_order_is_refunded_shipped_and_another_one_cancelled_once_each(
         page = await admin.look(there)
         assert "cancelled" in page.said("h1") and "lost" in page.said(".history")
     assert await shop.bank.net(second.id) == 0
+    await shop.check()
+
+
+async def test_a_saga_that_broke_is_shown_with_its_reason_and_put_back_on_its_way(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await shop.customer().order_of(await shop.product(price=2000))
+    await shop.settled()
+    monkeypatch.setattr(asking, "BROKEN", 1)
+    async with Visitor(shop) as admin:
+        await sign_in(admin)
+        here = f"/manage/orders/{order.id}"
+        with monkeypatch.context() as broken:
+            broken.setattr(orders, "OrderRefunded", lambda *given: 1 / 0)
+            await admin.send(await admin.look(here), f"{here}/refund", amount="5.00")
+            async with asyncio.timeout(30):
+                while not (found := (await admin.look("/manage/sagas")).all("tbody a")):
+                    await asyncio.sleep(0.05)
+        page = await admin.look(found[0].attributes["href"] or "")
+        assert page.said("h1") == "orders.refund parked" and "ZeroDivisionError" in page.said(".note.bad")
+        assert "payments.refund done" in page.text and order.id in page.said(".asked")
+        form, action = page.form(f"{page.path}/retry"), f"{page.path}/retry"
+        assert (await admin.post(action, form)).path == "/manage/sagas?note=retried"
+        await shop.settled()
+        assert (await admin.look("/manage/sagas")).text.endswith("None: everything went its way.")
+        assert (await admin.post(action, form)).path == "/manage/sagas?note=not-parked"
+        assert "$5.00 given back." in (await admin.look(here)).said(".summary .note")
     await shop.check()
