@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ from craton.calls.links.rest.places import Place
 from craton.calls.links.rest.proof import PEER, Peer, Prover
 from craton.calls.receiver import error_of
 from craton.contract import methods_of
+from craton.edge import peers
 from craton.edge.arguments import reader_of
 from craton.edge.headers import version_in
 from craton.edge.server import serve_http
@@ -149,6 +151,15 @@ def changed(target: str) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "BODY_SECONDS", 0.1)
+    async with opened("rest") as running:
+        reader, writer = await asyncio.open_unix_connection(running.address("desk").removeprefix("unix:"))
+        writer.write(b"POST /craton/desk.notes HTTP/1.1\r\nHost: a\r\nCraton-Peer: a\r\nContent-Length: 5\r\n\r\nab")
+        assert b" 408 " in await reader.read()  # to its end: the connection is closed
+        writer.close()
+
+
 # ---------------------------------------------------------------------- what strangers may answer
 
 PROBLEM = "application/problem+json"
@@ -156,7 +167,8 @@ GONE = b'{"type":"urn:craton:library:gone","title":"Gone","status":410,"since":7
 
 
 @pytest.mark.parametrize(("status", "media", "body", "kind"), [
-    (503, "text/html", b"<h1>no upstream</h1>", NotRun), (429, "text/plain", b"", NotRun),
+    (503, PROBLEM, b'{"type":"urn:craton:problem:not-run"}', NotRun), (429, "text/plain", b"", NotRun),
+    (503, "text/plain", b"upstream connect error or disconnect/reset before headers", OutcomeUnknown),
     (404, "text/plain", b"", NotRun), (502, "text/html", b"", OutcomeUnknown), (504, "text/html", b"", OutcomeUnknown),
     (500, "text/plain", b"", Failed), (418, "text/plain", b"", Failed), (401, PROBLEM, b"{}", NotAuthenticated),
     (403, PROBLEM, b"[]", NotAllowed), (400, PROBLEM, b'{"detail":"no"}', InvalidArguments),

@@ -30,6 +30,8 @@ from craton.sources import Clock
 
 SIGNED, JSON = PEER.encode(), "application/json"
 PATH = OWN.encode()
+BODY_SECONDS = 20.0
+"""Within which a body must have come: until it is there, nobody knows whether a peer sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,12 @@ class Peers:
     async def read(self, scope: Scope, receive: Receive) -> Asked:
         """The call that a request asks for. Problem and CallError where it may not be made."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body, path, query = await body_of(receive), scope["raw_path"], scope["query_string"]
+        path, query = scope["raw_path"], scope["query_string"]
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await body_of(receive)
+        except TimeoutError:
+            raise Problem("request-timeout") from None
         target = (path + b"?" + query if query else path).decode("ascii")
         now = self.clock.now().timestamp()
         peer = self.prover.verify(headers[PEER], scope["method"], target, headers, body, now=now)
@@ -165,16 +172,18 @@ async def body_of(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def respond(send: Send, status: int, media: str, body: bytes) -> None:
+async def respond(send: Send, status: int, media: str, body: bytes, **told: str) -> None:
     """Send an answer."""
-    headers = [(b"content-length", b"%d" % len(body))] + ([(b"content-type", media.encode())] if media else [])
+    told |= {"content-length": str(len(body))} | ({"content-type": media} if media else {})
+    headers = [(name.encode(), value.encode()) for name, value in told.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def refuse(send: Send, problem: Problem) -> None:
     """Send a problem."""
-    await respond(send, problem.status, MEDIA_TYPE, codec.to_json(problem.body))
+    told = {name.lower(): str(value) for name, value in problem.headers.items()}
+    await respond(send, problem.status, MEDIA_TYPE, codec.to_json(problem.body), **told)
 
 
 async def stream(replies: Replies, send: Send) -> None:

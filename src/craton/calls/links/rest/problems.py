@@ -41,9 +41,10 @@ ERRORS: list[tuple[type[CallError], str]] = [
 BY_TYPE = {f"{PROBLEM}{kind}": error for error, kind in ERRORS}
 BY_STATUS: dict[int, type[CallError]] = {
     **dict.fromkeys((400, 413, 415, 422), InvalidArguments), 401: NotAuthenticated, 403: NotAllowed,
-    **dict.fromkeys((404, 405, 429, 503), NotRun), **dict.fromkeys((408, 502, 504), OutcomeUnknown),
+    **dict.fromkeys((404, 405, 429), NotRun), **dict.fromkeys((408, 502, 503, 504), OutcomeUnknown),
 }
-"""What an answer stands for that is no problem, or one of a type that is not known."""
+"""What an answer stands for that is no problem, or one of a type that is not known. (Envoy says 503 where it lost the
+connection to a service that may be at work.)"""
 
 
 def urn(application: str, fault: type[Fault]) -> str:
