@@ -9,7 +9,7 @@ import pytest
 
 from apps.store.catalog.contract import Draft
 from apps.store.money import Money
-from tests.store.shop import STRUCTURES, Shop
+from tests.store.shop import POSTGRESQL, STRUCTURES, Shop
 from tests.store.visitor import WHERETO, Page, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -151,6 +151,15 @@ async def test_a_form_that_is_sent_twice_buys_once(shop: Shop) -> None:
         assert len({order_of(page) for page in [*twice, again]}) == 1
         assert len((await ann.look("/account")).all(".orders a")) == 1
     await shop.check()
+
+
+@pytest.mark.parametrize("shop", POSTGRESQL[:1], ids=str, indirect=True)
+async def test_an_address_that_no_database_can_look_for_is_not_found(shop: Shop) -> None:
+    async with Visitor(shop) as ann:
+        await ann.add(await shop.product())
+        for path in ("/product/%00", "/category/%00", "/order/%00/state", "/checkout/%00", "/sagas/orders/%00"):
+            assert (await ann.look(path)).status == 404, path
+        assert (await ann.post("/order/%00/cancel", {})).status == 404
 
 
 @anywhere

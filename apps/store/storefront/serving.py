@@ -57,6 +57,8 @@ class Server:
         await recognize(self.shop, visit)
         with self.shop.call.acting(visit.token):
             try:
+                if "\0" in visit.request.scope["path"]:  # which not every database can look for
+                    raise HTTPException(404)
                 async with self.shop.call.within(self.shop.settings.limit):
                     response = await handler(visit)
             except NotAuthenticated:
