@@ -47,6 +47,16 @@ def writing(db: Database):
 def wanting(hints: Hints):
     return None
 
+def desk(operator: Operator):
+    return None
+
+class Nosy(Hints):
+    def __init__(self, operator: Operator) -> None:
+        pass
+
+    async def hint(self) -> str:
+        return ""
+
 def vague(stock):
     return None
 
@@ -60,7 +70,7 @@ nothing = 7
 app = Application("app", [
     Module("stock", Stock, f"{__name__}:Warehouse"), %s
 ])
-from craton import Database
+from craton import Database, Operator
 class Desk: pass
 """
 
@@ -69,7 +79,7 @@ def shop(module: str) -> str:
     return SHOP.replace("%s", module).replace("from words import *", "from words import *\nfrom craton import Database")
 
 
-@pytest.mark.parametrize("name", ["pages", "Pages", "itself"])
+@pytest.mark.parametrize("name", ["pages", "Pages", "itself", "desk"])
 def test_a_function_a_class_or_the_application_itself_are_taken(build: Callable[[str], Application], name: str) -> None:
     build(shop(f'Module("web", asgi=f"{{__name__}}:{name}", settings=Look)'))
 
@@ -90,6 +100,7 @@ def test_a_function_a_class_or_the_application_itself_are_taken(build: Callable[
     ('Module("web", asgi=f"{__name__}:plain")', "module web: PROGRAM:plain is async: name a plain function"),
     ('Module("web", asgi=f"{__name__}:nothing")', "module web: PROGRAM:nothing is no ASGI application: name one"),
     ('Module("web", asgi=f"{__name__}:writing")', "writing: db asks for Database, but pages run in no transaction"),
+    ('Module("web", Hints, f"{__name__}:Nosy")', "operator asks for Operator, which nobody provides"),
     ('Module("web", asgi=f"{__name__}:wanting")', "wanting: hints asks for Hints, but no module provides it"),
     ('Module("web", asgi=f"{__name__}:vague")', "vague: stock does not say what it asks for"),
     ('Module("web", asgi=f"{__name__}:pages")', "pages: look asks for Look: write Module('web', ..., settings=Look)."),
