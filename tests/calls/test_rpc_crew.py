@@ -226,3 +226,27 @@ async def test_cancelling_one_piece_of_work_cancels_no_other() -> None:
     await until(lambda: all(p.result for p in pieces))
     assert [piece.result for piece in pieces] == ["CancelledError()", "ok"] * 10
     await crew.close()
+
+
+class Array:
+    """A value that cannot be compared."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth of an array is ambiguous")
+
+
+async def test_a_context_variable_that_cannot_be_compared_stops_nobody() -> None:
+    found: contextvars.ContextVar[Array] = contextvars.ContextVar("found")
+    found.set(Array())
+
+    async def finds(number: int) -> None:
+        found.set(Array())
+        await asyncio.sleep(0)
+
+    crew, pieces = Crew[Piece](Piece.do), [Piece(number, finds) for number in range(5)]
+    for piece in pieces:
+        crew.put(piece)
+    await until(lambda: all(piece.result == "ok" for piece in pieces))
+    await crew.close()

@@ -66,7 +66,7 @@ class Crew(Generic[W]):
                     self.loop.call_soon(self.call)  # in case that this one suspends
                 done, work.task = done + 1, me
                 await self.do(work)
-                clean = not me.cancelling() and copy_context() == self.context
+                clean = not me.cancelling() and self.is_unchanged()
                 if done % TURN == 0:
                     await asyncio.sleep(0)
             if clean := clean and len(self.idle) < IDLE:
@@ -74,6 +74,13 @@ class Crew(Generic[W]):
                 self.idle.append(called)
                 await called
         self.call()
+
+    def is_unchanged(self) -> bool:
+        """Whether the present Task has the context variables that it began with."""
+        try:
+            return copy_context() == self.context
+        except Exception:  # of values that cannot be compared, such as arrays
+            return False
 
     async def close(self) -> None:
         """Let go of those that wait for work."""
