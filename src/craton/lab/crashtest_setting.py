@@ -70,8 +70,9 @@ def declaration(package: str) -> Any:
 
 
 def structures_of(package: str) -> list[str]:
-    """The names of all topologies."""
-    return list(load_topologies(find_application(package), topology_file(package)))
+    """The names of all topologies, but those with programs that are not Craton's: their books cannot be read."""
+    found = load_topologies(find_application(package), topology_file(package))
+    return [name for name, topology in found.items() if not topology.abroad]
 
 
 def stores_of(package: str, topology: str, database: str | None) -> list[str | None]:
