@@ -73,7 +73,10 @@ class Browser:
             return str(cut)
         if status == 202:
             return await self.follow(told["location"])
-        answer = Answer(status, json.loads(content) if content else None)
+        found = json.loads(content) if content else None
+        if isinstance(found, dict):
+            found.pop("instance", None)  # names the request, and is no part of its answer
+        answer = Answer(status, found)
         if status in UNAVAILABLE or answer.fault == "still-running":
             return f"{status} {answer.fault}"
         return answer
