@@ -67,7 +67,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
 def fingerprint(contract: type) -> Fingerprint:
     """The fingerprint of a contract."""
     values: dict[str, ValueShape] = {}
-    methods = {name: method_shape(method, values) for name, method in methods_of(contract).items()}
+    asked = {name: method for name, method in methods_of(contract).items() if not method.on}  # of handlers nobody asks
+    methods = {name: method_shape(method, values) for name, method in asked.items()}
     text = msgspec.msgpack.encode(ContractShape(methods, values), order="deterministic")
     return Fingerprint(blake2b(text, digest_size=16).digest(), text)
 
