@@ -1,0 +1,1 @@
+"""A video application: upload, transcode on workers, and watch."""

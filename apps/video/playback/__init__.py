@@ -1,0 +1,1 @@
+"""Playback: who may watch what, and where it lies."""

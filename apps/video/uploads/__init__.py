@@ -1,0 +1,1 @@
+"""Uploads: resumable, by tus 1.0."""

@@ -1,0 +1,1 @@
+"""Videos: what there is to watch, and what is known of it."""
