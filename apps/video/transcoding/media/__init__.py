@@ -1,0 +1,1 @@
+"""What is done with ffmpeg: inspect, plan, encode, package, take pictures, check."""
