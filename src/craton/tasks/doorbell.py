@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
 from typing import Protocol, Self
 
 from craton.errors import SettingsError
@@ -43,7 +42,7 @@ class Bell(Protocol):
 class Listening(AsyncIterator[Bell], Protocol):
     """What rings. Ask for the next only with a slot free: what is not asked for in time goes to other workers."""
 
-    def more(self, most: int) -> list[Bell]:
+    def more(self, most: int) -> Sequence[Bell]:
         """Up to `most` that have come already, without waiting."""
         ...
 
@@ -57,9 +56,7 @@ class Doorbell(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    async def __aexit__(self, *error: object) -> None: ...
 
     async def ring(self, queue: str, events: Sequence[bytes]) -> None:
         """Hand events to the broker, which makes them durable. Raises NotRun when it has not confirmed all of them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Any, Self, cast
 
 import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import AMQPError, ChannelNotFoundEntity, DeliveryError, PublishError
+from aiormq.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 from pamqp.commands import Basic
 from yarl import URL
 
@@ -20,6 +19,7 @@ from craton.calls.retry import Backoff
 from craton.errors import NotRun
 from craton.messages.brokers.cloudevents import CONTENT_TYPE, Missing, encode, request
 from craton.messages.brokers.rabbitmq_queue import Queue
+from craton.messages.brokers.rabbitmq_server import server_of
 from craton.messages.told import Told
 from craton.messages.transport import LATER, TAKEN, Message, Receive, Resend, Verdict
 from craton.sources import Clock, Ids
@@ -30,7 +30,6 @@ CONFIRMED_WITHIN = 10.0  # seconds for a batch
 LONGEST_PAUSE = 5.0  # seconds between looks for a server that is away
 HEARTBEAT = "10"  # seconds; a server that is silent for three of them is taken for lost
 PERSISTENT = 2
-OLDEST = (3, 10)
 QUEUE: dict[str, Any] = {
     "x-queue-type": "quorum", "x-single-active-consumer": True, "x-delivery-limit": 1_000_000_000,
     "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
@@ -117,16 +116,10 @@ class RabbitMQ:
         return connection
 
     def check(self, connection: aiormq.Connection) -> None:
-        """Whether the server is new enough. 4.x takes messages of 16 MiB, 3.x of 128.
-
-        (The first figure is from RabbitMQ's documentation, and untested: the tests run 3.10.)
-        """
-        version = str(connection.server_properties["version"])
-        numbers = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
-        if numbers < OLDEST:
-            raise AMQPError(f"it is RabbitMQ {version}; Craton needs 3.10 or newer")
-        self.largest = (16 if numbers >= (4, 0) else 128) * 2**20
-        log.info("RabbitMQ %s at %s:%s carries events", version, self.url.host, self.url.port)
+        """Whether the server is new enough, and what it takes."""
+        server = server_of(connection.server_properties)
+        self.largest = server.largest
+        log.info("RabbitMQ %s at %s:%s carries events", server.version, self.url.host, self.url.port)
 
     async def declare(self, connection: aiormq.Connection) -> None:
         """What all modules share: where events enter, and where those go that nobody can read."""
