@@ -36,6 +36,7 @@ from craton.topology import Topology
 from craton.values import Event, Fault, Page, Secret, Value, Version, VersionConflict
 
 if TYPE_CHECKING:
+    from craton.blobs import Blobs
     from craton.calls.call import Call
     from craton.calls.context import Caller
     from craton.calls.offload import Offload
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from craton.sagas.saga import Saga
 
 NEEDS = {
+    "Blobs": "craton.blobs",
     "Call": "craton.calls.call",
     "Caller": "craton.calls.context",
     "Database": "craton.data.database",
@@ -67,7 +69,7 @@ NEEDS = {
 """Where the names stand that are imported when they are used, so that contracts load no database and no server."""
 
 __all__ = [
-    "Application", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
+    "Application", "Blobs", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
     "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed", "Fault", "Ids",
     "InvalidArguments", "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload",
     "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers",

@@ -16,7 +16,7 @@ from craton.raising import unawaited, undeclared
 from craton.settings import Settings
 
 PROVIDED = frozenset({
-    "craton.calls.call.Call", "craton.calls.offload.Offload", "craton.data.database.Database",
+    "craton.blobs.Blobs", "craton.calls.call.Call", "craton.calls.offload.Offload", "craton.data.database.Database",
     "craton.edge.authentication.Tokens", "craton.edge.door.Door", "craton.messages.events.Events",
     "craton.messages.streams.Streams", "craton.sagas.saga.Saga", "craton.sources.Clock", "craton.sources.Ids",
     "random.Random",

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 import msgspec
 
 from craton.application import Application, implementations, needs_of
+from craton.blobs import Blobs, blobs_of
 from craton.calls.ahead import Ahead
 from craton.calls.assertion import Signer
 from craton.calls.call import Call
@@ -247,7 +248,8 @@ class Process:
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
             Streams: lambda: self.streams_of(module),
             Saga: Saga, Call: lambda: Call(self.verify), Clock: lambda: self.clock, Ids: lambda: self.ids,
-            Door: lambda: self, Offload: lambda: self.offload, random.Random: random.SystemRandom,
+            Door: lambda: self, Offload: lambda: self.offload, Blobs: lambda: self.blobs,
+            random.Random: random.SystemRandom,
         }
 
     @cached_property
@@ -256,6 +258,11 @@ class Process:
         from craton.edge.authentication import Tokens
 
         return Tokens(self.secret, self.application.name, clock=self.clock)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Where this installation keeps its files."""
+        return blobs_of(self.environ)
 
     def verify(self, token: str) -> Caller:
         """Whose token it is."""
