@@ -1,4 +1,4 @@
-"""A topology: which modules run in which service, and by which link they call each other."""
+"""A topology: which modules run in which service, by which link they call each other, and which workers there are."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from craton.application import Application
 from craton.checking import check_name
 from craton.contract import methods_of
 from craton.errors import DeclarationError, SettingsError
+from craton.pools import Pool, PoolTable, check_pools, default_pools, pools_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,15 @@ GATEWAY = Service("gateway", ())
 @dataclass(frozen=True, slots=True)
 class Topology:
     """Services, and the links between their modules where they are not the default: by "orders -> payments", where
-    either side may be "*", and the asking one "gateway". `sites`: the modules that are ASGI applications."""
+    either side may be "*", and the asking one "gateway". `sites`: the modules that are ASGI applications. `workers`: the
+    pools for the tasks; `unwritten` where the file names none, and there is one for all that is done in Python."""
 
     name: str
     services: tuple[Service, ...]
     links: Mapping[str, str] = field(default_factory=dict)
     sites: frozenset[str] = frozenset()
+    workers: tuple[Pool, ...] = ()
+    unwritten: bool = False
 
     @property
     def abroad(self) -> frozenset[str]:
@@ -66,6 +70,15 @@ class Topology:
                 return service
         known = listed(service.name for service in self.services)
         raise DeclarationError(f"topology {self.name} has no service {name}: it has {known}.")
+
+    def pool(self, name: str) -> Pool:
+        """The pool with this name."""
+        for pool in self.workers:
+            if pool.name == name:
+                return pool
+        raise DeclarationError(
+            f"topology {self.name} has no pool {name}: it has {listed(pool.name for pool in self.workers)}."
+        )
 
     def home_of(self, module: str) -> Service:
         """The service that hosts a module."""
@@ -128,11 +141,13 @@ class ServiceTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TopologyTable(msgspec.Struct, forbid_unknown_fields=True):
-    """`[hybrid]`, with `[hybrid.services]` and `[hybrid.links]`. `each = "*"`: one service per module not named."""
+    """`[hybrid]`, with `[hybrid.services]`, `[hybrid.links]` and `[hybrid.workers]`. `each = "*"`: one service for each
+    module not named."""
 
     services: dict[str, list[str] | ServiceTable] = {}
     each: Literal["*"] | None = None
     links: dict[str, str] = {}
+    workers: dict[str, PoolTable] = {}
 
 
 class CompanionTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -149,13 +164,16 @@ class SetupTable(msgspec.Struct, forbid_unknown_fields=True):
     hint: str = ""
 
 
-OTHER_TABLES = ("companions", "setup")
+OTHER_TABLES = ("companions", "settings", "setup")
 """What stands in the file beside the topologies."""
 
 
 TOPOLOGY = (
-    'a topology has services (lists of modules, or tables of modules, replicas and command), each = "*", and links'
+    'a topology has services (lists of modules, or tables of modules, replicas and command), each = "*", links, and '
+    "workers (tables of queues, slots, replicas and command)"
 )
+SETTINGS = 'settings are variables of the environment, such as API_BASE = "https://..."'
+
 COMPANION = "a companion has a command, and may have settings"
 SETUP = "setup may have a command and a hint"
 
@@ -173,12 +191,14 @@ def topology_file(name: str) -> Path:
 
 def load_topologies(application: Application, path: Path) -> dict[str, Topology]:
     """The topologies of an application, checked. `monolith` and `microservices` exist without being written."""
-    tables = {"monolith": {"services": {application.name: ["*"]}}, "microservices": {"each": "*"}} | read(path)
+    always: dict[str, Any] = {"monolith": {"services": {application.name: ["*"]}}, "microservices": {"each": "*"}}
     found = {}
-    for name, table in tables.items():
+    for name, table in (always | read(path)).items():
         if name in OTHER_TABLES:
             continue
         check_name(name, "topology")
+        if isinstance(table, dict) and not table.keys() & {"services", "each"}:
+            table = always.get(name, {}) | table
         found[name] = topology_of(application, name, parsed(table, TopologyTable, f"{path}: {name}", shape=TOPOLOGY))
         check_topology(application, found[name])
     return found
@@ -188,6 +208,12 @@ def load_companions(path: Path) -> tuple[Companion, ...]:
     """The companions in a topology file."""
     tables = parsed(read(path).get("companions", {}), dict[str, CompanionTable], f"{path}: companions", shape=COMPANION)
     return tuple(Companion(name, table.command, table.settings) for name, table in tables.items())
+
+
+def load_settings(path: Path) -> dict[str, str]:
+    """The variables that a topology file gives to every service and worker; they may hold {data}, {here} and {url}."""
+    table = parsed(read(path).get("settings", {}), dict[str, str], f"{path}: settings", shape=SETTINGS)
+    return dict(table)
 
 
 def load_setup(path: Path) -> Setup:
@@ -223,7 +249,8 @@ def topology_of(application: Application, name: str, table: TopologyTable) -> To
     services = [Service(n, held[n], shape.replicas, shape.command) for n, shape in shapes.items()]
     services += [Service(module, (module,)) for module in rest if table.each]
     sites = frozenset(module.name for module in application.modules if module.asgi)
-    return Topology(name, tuple(services), table.links, sites)
+    pools = pools_of(table.workers, application.modules) or default_pools(application.modules)
+    return Topology(name, tuple(services), table.links, sites, pools, unwritten=bool(pools and not table.workers))
 
 
 def check_topology(application: Application, topology: Topology) -> None:
@@ -244,6 +271,9 @@ def check_topology(application: Application, topology: Topology) -> None:
             )
     for pair, kind in topology.links.items():
         check_link(topology, pair, kind)
+    if not topology.unwritten:
+        names = [service.name for service in topology.services]
+        check_pools(topology.workers, application.modules, where, services=names)
 
 
 def check_service(service: Service, where: str, *, known: Sequence[str]) -> None:

@@ -32,7 +32,8 @@ class Payments(Protocol):
 
 
 TOPOLOGY = (
-    'a topology has services (lists of modules, or tables of modules, replicas and command), each = "*", and links'
+    'a topology has services (lists of modules, or tables of modules, replicas and command), each = "*", links, and '
+    "workers (tables of queues, slots, replicas and command)"
 )
 COMPANION = "a companion has a command, and may have settings"
 SHOP = Application("shop", [
