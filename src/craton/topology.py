@@ -48,8 +48,8 @@ GATEWAY = Service("gateway", ())
 @dataclass(frozen=True, slots=True)
 class Topology:
     """Services, and the links between their modules where they are not the default: by "orders -> payments", where
-    either side may be "*", and the asking one "gateway". `sites`: the modules that are ASGI applications. `workers`: the
-    pools for the tasks; `unwritten` where the file names none, and there is one for all that is done in Python."""
+    either side may be "*", and the asking one "gateway". `sites`: the modules that are ASGI applications. `workers`:
+    the pools for the tasks; `unwritten` where the file names none, and there is one for all that is done in Python."""
 
     name: str
     services: tuple[Service, ...]
