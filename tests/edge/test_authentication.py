@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -72,6 +73,41 @@ def forged(key: bytes | str, algorithm: str | None, **changes: object) -> str:
 def test_a_forged_token_is_refused(token: str) -> None:
     with pytest.raises(NotAuthenticated):
         Tokens(SECRET, "store").verify(token)
+
+
+def test_a_signed_text_is_good_until_its_time_and_is_nobodys_token() -> None:
+    clock = StoppedClock()
+    tokens, until = Tokens(SECRET, "store", clock=clock), clock.time + HOUR
+    text = tokens.sign("films/é", until=until)
+    assert text == tokens.sign("films/é", until=until) and tokens.signed(text) == ("films/é", until)
+    assert set(text) <= set(string.ascii_letters + string.digits + "-_")
+    with pytest.raises(NotAuthenticated):
+        tokens.verify(text)
+    with pytest.raises(NotAuthenticated):
+        tokens.signed(tokens.issue(ANN, lifetime=HOUR))
+    clock.time = until
+    with pytest.raises(NotAuthenticated, match="expired"):
+        tokens.signed(text)
+
+
+@pytest.mark.parametrize("other", [Tokens(SECRET, "library"), Tokens(b"another secret, long enough", "store")])
+def test_a_text_that_another_application_or_secret_signed_is_refused(other: Tokens) -> None:
+    with pytest.raises(NotAuthenticated, match="not signed by this application"):
+        Tokens(SECRET, "store").signed(other.sign("films", until=datetime(2999, 1, 1, tzinfo=UTC)))
+
+
+@given(st.text() | st.text("abcXYZ09-_", min_size=20, max_size=60))
+def test_whatever_is_no_signed_text_is_refused_politely(text: str) -> None:
+    with pytest.raises(NotAuthenticated):
+        Tokens(SECRET, "store").signed(text)
+
+
+def test_no_letter_of_a_signed_text_can_be_changed() -> None:
+    tokens = Tokens(SECRET, "store")
+    text = tokens.sign("films/1", until=datetime(2999, 1, 1, tzinfo=UTC))
+    for place in range(len(text) - 1):  # of the last one, some bits say nothing
+        with pytest.raises(NotAuthenticated):
+            tokens.signed(text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1:])
 
 
 HEADER = "eyJhbGciOiJIUzI1NiJ9."

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from craton.application import Application
 from craton.calls.call import Call
 from craton.calls.context import Caller
+from craton.edge import site
+from craton.edge.authentication import Tokens
 from craton.edge.server import serve_http
 from craton.errors import Misuse, SettingsError
 from craton.module import Module
@@ -78,6 +81,28 @@ async def test_what_is_asked_under_a_key_happens_once_and_without_one_each_time(
 async def test_what_is_asked_in_a_long_response_has_no_deadline_but_its_own() -> None:
     async with start(sites.application()) as running, client(running) as http:
         assert (await http.get("/lines")).text == "0 False\n0 False\n"
+
+
+async def test_time_does_not_run_while_the_body_of_a_request_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "SECONDS", 0.1)
+    coming, left = [b"a", b"b", b"c"], list[float]()
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.06)
+        return {"type": "http.request", "body": coming.pop(0), "more_body": bool(coming)}
+
+    async def upload(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["more_body"]:
+            pass
+        left.append(Call().left or 0.0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError
+
+    tokens = Tokens(b"a secret that only tests know", "poll")
+    scope = {"type": "http", "headers": []}
+    await site.Site(upload, application="poll", tokens=tokens, state={})(scope, receive, send)
+    assert 0 < left[0] <= 0.1
 
 
 async def test_a_bug_of_a_page_is_a_problem_and_ends_nothing_else() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -27,6 +27,8 @@ class Claims(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
 
 
+MAC = 16
+"""Bytes of HMAC-SHA256 that signed texts keep, as RFC 2104 allows: an address is not to be long."""
 CLAIMS = msgspec.json.Decoder(Claims)
 FOREIGN = "the token is not one that this application issued: sign in again."
 
@@ -35,7 +37,7 @@ class Tokens:
     """Issues tokens, and verifies them. An implementation asks for it to sign users in, and to open guest sessions."""
 
     def __init__(self, secret: bytes, audience: str, *, clock: Clock | None = None) -> None:
-        self._key = derive(secret, "token")
+        self._key, self._text_key = derive(secret, "token"), derive(secret, "signed text")
         self._audience = audience
         self._clock = clock or SystemClock()
 
@@ -66,6 +68,29 @@ class Tokens:
         if claims.exp <= self._clock.now().timestamp():
             raise NotAuthenticated("the token has expired: sign in again.")
         return Caller(claims.sub, frozenset(claims.roles))
+
+    def sign(self, text: str, *, until: datetime) -> str:
+        """A text that nobody else can make, good `until` then: for addresses that are to expire. It is no token of
+        anybody, can be read by everybody, and fits into a path. The same text until the same time is signed alike."""
+        body = msgspec.json.encode((self._audience, int(until.timestamp()), text))
+        mac = hmac.digest(self._text_key, body, "sha256")[:MAC]
+        return urlsafe_b64encode(mac + body).rstrip(b"=").decode()
+
+    def signed(self, text: str) -> tuple[str, datetime]:
+        """What was signed, and until when it is good; NotAuthenticated where anything is wrong with it."""
+        try:
+            found = urlsafe_b64decode(text.encode() + b"==")
+            mac, body = found[:MAC], found[MAC:]
+            if not hmac.compare_digest(mac, hmac.digest(self._text_key, body, "sha256")[:MAC]):
+                raise NotAuthenticated("this was not signed by this application.")
+            audience, until, signed = msgspec.json.decode(body, type=tuple[str, int, str])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise NotAuthenticated("this was not signed by this application.") from error
+        if audience != self._audience:
+            raise NotAuthenticated("this was not signed by this application.")
+        if until <= self._clock.now().timestamp():
+            raise NotAuthenticated("what was signed has expired: ask for it anew.")
+        return signed, datetime.fromtimestamp(until, UTC)
 
     def _signature(self, signed: bytes) -> bytes:
         return urlsafe_b64encode(hmac.digest(self._key, signed, "sha256")).rstrip(b"=")

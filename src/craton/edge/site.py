@@ -18,7 +18,8 @@ from craton.errors import CallError, NotAuthenticated
 from craton.values import Fault
 
 SECONDS = 10.0
-"""Within which what a request asks of modules must be answered, as far as its response has not begun."""
+"""Within which what a request asks of modules must be answered, as far as its response has not begun; counted from the
+last of its body that has come, since that may be long."""
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +41,7 @@ class Site:
         now = Context(caller=caller, deadline=deadline, trace=trace_in(given.get(b"traceparent", b"")))
         token = CONTEXT.set(now)
         try:
-            await self.app({**scope, "state": dict(self.state)}, receive, Begun(send))
+            await self.app({**scope, "state": dict(self.state)}, Arriving(receive), Begun(send))
         except Fault as fault:
             raise FaultProblem(self.application, fault) from fault
         except CallError as error:
@@ -50,6 +51,22 @@ class Site:
                 raise
         finally:
             CONTEXT.reset(token)
+
+
+class Arriving:
+    """Receives. As long as the body comes, time does not run."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive, self.more = receive, True
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        message = await self.receive()
+        now = CONTEXT.get()
+        if self.more and now.deadline is not None and message["type"] == "http.request":
+            self.more = message.get("more_body", False)
+            CONTEXT.set(replace(now, deadline=asyncio.get_running_loop().time() + SECONDS))
+        return message
 
 
 class Begun:
