@@ -7,16 +7,17 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
-from apps.video.uploads.events import UploadJoined
+from apps.video.uploads.events import SweepDue, UploadJoined
 from apps.video.videos.editions import Privacy
 from apps.video.videos.events import VideoDeleted
 from craton import Fault, Value, command, on, query
+from craton.task import JobFailed
 
 State = Literal["open", "joining", "done", "refused", "aborted", "expired", "deleted"]
 FileName = Annotated[str, Meta(max_length=255)]
 MediaType = Annotated[str, Meta(max_length=100)]
 Title = Annotated[str, Meta(max_length=200)]
-Size = Annotated[int, Meta(ge=0, le=2**53)]
+Size = Annotated[int, Meta(ge=1, le=2**53)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -126,6 +127,16 @@ class Uploads(Protocol):
     @on(UploadJoined)
     async def finish(self, event: UploadJoined) -> None:
         """Its parts are one file: it is done, or refused where that is not what was to come."""
+        ...
+
+    @on(JobFailed)
+    async def give_up(self, event: JobFailed) -> None:
+        """What cannot be put together is refused."""
+        ...
+
+    @on(SweepDue)
+    async def expire(self, event: SweepDue) -> None:
+        """Uploads that have waited too long for their next bytes end."""
         ...
 
     @on(VideoDeleted)

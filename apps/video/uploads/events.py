@@ -47,3 +47,7 @@ class UploadEnded(Event, key="upload"):
     video: str
     why: Literal["aborted", "expired", "refused"]
     reason: str = ""
+
+
+class SweepDue(Event):
+    """It is time to look for uploads that have expired."""

@@ -11,14 +11,12 @@ Privacy = Literal["public", "unlisted", "private"]
 
 
 class Rendition(Value):
-    """One size of an edition. `bandwidth`: bits a second at most; `playlist`: its place within the edition's folder."""
+    """One size of an edition, such as "720p". `bandwidth`: bits a second at most."""
 
     name: str
     width: int
     height: int
     bandwidth: int
-    codecs: str
-    playlist: str
 
 
 class Edition(Value):
