@@ -32,6 +32,7 @@ from craton.errors import (
 from craton.module import Module
 from craton.settings import Settings
 from craton.sources import Clock, Ids
+from craton.task import JobFailed, JobStatus, Retry, Task
 from craton.topology import Topology
 from craton.values import Event, Fault, Page, Secret, Value, Version, VersionConflict
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from craton.messages.streams import Repository, Stream, Streams
     from craton.run.operating import Operator
     from craton.sagas.saga import Saga
+    from craton.tasks.job import Job
+    from craton.tasks.tasks import Tasks
 
 NEEDS = {
     "Blobs": "craton.blobs",
@@ -63,7 +66,9 @@ NEEDS = {
     "Streams": "craton.messages.streams",
     "Offload": "craton.calls.offload",
     "Operator": "craton.run.operating",
+    "Job": "craton.tasks.job",
     "Saga": "craton.sagas.saga",
+    "Tasks": "craton.tasks.tasks",
     "Tokens": "craton.edge.authentication",
 }
 """Where the names stand that are imported when they are used, so that contracts load no database and no server."""
@@ -71,11 +76,11 @@ NEEDS = {
 __all__ = [
     "Application", "Blobs", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
     "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed", "Fault", "Ids",
-    "InvalidArguments", "KeyReused", "Misuse", "Module", "NotAllowed", "NotAuthenticated", "NotRun", "Offload",
-    "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected", "Projection", "QueryWrote", "ReplayDiffers",
-    "Repository", "Saga", "Secret", "Settings", "SettingsError", "StillRunning", "Stream", "Streams", "Tokens",
-    "Topology", "UnknownEvent", "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query",
-    "saga",
+    "InvalidArguments", "Job", "JobFailed", "JobStatus", "KeyReused", "Misuse", "Module", "NotAllowed",
+    "NotAuthenticated", "NotRun", "Offload", "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected",
+    "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Retry", "Saga", "Secret", "Settings", "SettingsError",
+    "StillRunning", "Stream", "Streams", "Task", "Tasks", "Tokens", "Topology", "UnknownEvent", "Value", "Version",
+    "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 

@@ -19,12 +19,12 @@ PROVIDED = frozenset({
     "craton.blobs.Blobs", "craton.calls.call.Call", "craton.calls.offload.Offload", "craton.data.database.Database",
     "craton.edge.authentication.Tokens", "craton.edge.door.Door", "craton.messages.events.Events",
     "craton.messages.streams.Streams", "craton.sagas.saga.Saga", "craton.sources.Clock", "craton.sources.Ids",
-    "random.Random",
+    "craton.tasks.tasks.Tasks", "random.Random",
 })
 """What every implementation may ask for; by name, since these come from layers that build on this one."""
 OUTSIDE = PROVIDED - {
     "craton.data.database.Database", "craton.messages.events.Events", "craton.messages.streams.Streams",
-    "craton.sagas.saga.Saga",
+    "craton.sagas.saga.Saga", "craton.tasks.tasks.Tasks",
 } | {"craton.run.operating.Operator"}
 """What an ASGI application may ask for besides contracts and settings: what needs no transaction of its own, and
 an operator's means."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
 from craton.errors import DeclarationError
 from craton.settings import Settings
+from craton.task import Task
 
 
 class Pages(Protocol):
@@ -21,7 +23,8 @@ class Module:
     `implementation` ("package.file:Class"), `tables` ("package.file:metadata", a SQLAlchemy MetaData) and `migrations`
     ("package.folder") are import paths: a service loads only those of the modules it hosts. So is `asgi`, in place of
     contract and implementation: "package.file:app", an ASGI application, or a function or class that makes one of its
-    needs; it is served under `path`, where no route of a contract stands.
+    needs; it is served under `path`, where no route of a contract stands. `tasks`: the tasks that the module submits,
+    each with the import path of its handler ("package.file:function"), "" where workers in other languages have it.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Module:
     tables: str | None = None
     migrations: str | None = None
     settings: type[Settings] | None = None
+    tasks: Mapping[Task[Any, Any], str] = field(default_factory=dict, hash=False)
 
     @property
     def code(self) -> str:

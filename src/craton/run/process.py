@@ -44,6 +44,8 @@ from craton.sagas.saga import Saga
 from craton.sagas.sagas import SagaStatus
 from craton.settings import Settings, settings_of
 from craton.sources import Clock, Ids, SystemClock, SystemIds
+from craton.tasks.controller import Controller, lease_of
+from craton.tasks.tasks import Tasks
 from craton.topology import GATEWAY, Topology
 from craton.values import Fault
 
@@ -95,6 +97,7 @@ class Process:
         self.tls: Protection = tls
         self.hosted: dict[str, Hosted] = {}
         self.streams: dict[str, Streams] = {}
+        self.controllers: dict[str, Controller] = {}
         self.stubs: dict[tuple[str, str], Any] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.sites: dict[str, Any] = {}
@@ -153,6 +156,8 @@ class Process:
                 tending = asyncio.get_running_loop().create_task(hosted.sagas.tend(), name=f"{hosted.module} sagas")
                 stack.push_async_callback(hosted.sagas.close)
                 stack.push_async_callback(stop, tending)
+        for controller in self.controllers.values():
+            await stack.enter_async_context(controller)
         for projected in (p for streams in self.streams.values() for p in streams.projections):
             stack.push_async_callback(stop, asyncio.get_running_loop().create_task(projected.tend()))
         self.post.open(stack)
@@ -203,6 +208,8 @@ class Process:
             endpoint=partial(self.endpoint, module.name), clock=self.clock, ids=self.ids, owner=owner,
         )
         self.hosted[module.name] = hosted
+        if module.tasks:
+            self.controller(module.name)
         received = self.post.receive(hosted)
         mine = (*hosted.endpoints.values(), hosted.status(), *self.offered(hosted))
         for endpoint in (*mine, received):
@@ -246,7 +253,7 @@ class Process:
         """What the framework itself provides."""
         return {
             Database: lambda: Database(self.store, module), Events: lambda: self.events(module),
-            Streams: lambda: self.streams_of(module),
+            Streams: lambda: self.streams_of(module), Tasks: lambda: self.controller(module).tasks,
             Saga: Saga, Call: lambda: Call(self.verify), Clock: lambda: self.clock, Ids: lambda: self.ids,
             Door: lambda: self, Offload: lambda: self.offload, Blobs: lambda: self.blobs,
             random.Random: random.SystemRandom,
@@ -273,6 +280,20 @@ class Process:
         if module not in self.streams:
             self.streams[module] = Streams(self.store, module, self.events(module))
         return self.streams[module]
+
+    def controller(self, module: str) -> Controller:
+        """What gives the jobs of a module to workers."""
+        if module not in self.controllers:
+            self.controllers[module] = Controller(
+                self.store, module, list(self.application.module(module).tasks), application=self.application.name,
+                events=self.events(module), ids=self.ids, wake_sagas=partial(self.wake_sagas, module),
+                lease=lease_of(self.environ),
+            )
+        return self.controllers[module]
+
+    def wake_sagas(self, module: str) -> None:
+        """What a saga of a module waits for has come."""
+        self.hosted[module].sagas.wake()
 
     def events(self, module: str) -> Events:
         """What a module publishes with."""

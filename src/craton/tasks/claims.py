@@ -1,0 +1,179 @@
+"""Claims: jobs are leased to the workers that ask, many in one transaction, before anybody begins with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from typing import Any
+
+from sqlalchemy import Integer, String, bindparam, func, literal_column, select, update
+
+from craton.calls.context import CONTEXT, Context
+from craton.data.store import Store, Unit, transact
+from craton.data.tables import tables_of
+from craton.errors import CallError, NotRun
+from craton.failpoints import reach
+from craton.messages.told import Told
+from craton.task import Task
+from craton.tasks.dealing import Candidate, Hand, deal
+from craton.tasks.jobs import AGE, HIGHEST, STATES
+from craton.tasks.messages import Requested, Take
+from craton.tasks.requests import Form
+from craton.tasks.rows import given, rows_of
+
+POLL = 0.2
+"""Seconds between two looks for jobs that have become due, or that another process has stored, while workers wait."""
+LONGEST_WAIT = 60.0
+"""Seconds that a worker waits at most."""
+MOST = 500
+"""Jobs that are leased to one worker at once."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A worker that waits for jobs, `until` a time of the event loop."""
+
+    hand: Hand
+    until: float
+    future: asyncio.Future[list[Requested]]
+
+
+class Claims:
+    """The claims of one module in one process: one after another, each for all workers that wait.
+
+    What is due is looked for outside any unit, and leased by primary key where it is still queued: so several processes
+    may do it at once. `lease`: seconds.
+    """
+
+    def __init__(
+        self, store: Store, module: str, tasks: Mapping[str, Task[Any, Any]], *, form: Form, lease: float
+    ) -> None:
+        self.store, self.module, self.form = store, module, form
+        self.queues = frozenset(task.queue for task in tasks.values())
+        self.waiting = list[Waiter]()
+        self.signal, self.told = asyncio.Event(), Told(f"{module}: jobs could not be given out")
+        t, now = tables_of(module).job, store.moment
+        queued, leased = t.c.state == STATES["queued"], t.c.state == STATES["leased"]
+        known = t.c.task.in_([literal_column(f"'{name}'") for name in tasks])
+        soon = t.c.rank <= now + literal_column(repr(AGE * HIGHEST))  # what is due is no later, whatever its priority
+        found = select(t.c.id, t.c.queue, t.c.weight, t.c.rank, (now - t.c.due).label("waited"))
+        found = found.where(queued, t.c.queue == bindparam("queue", type_=String), soon, t.c.due <= now, known)
+        self.find = found.order_by(t.c.rank).limit(bindparam("most", type_=Integer))
+        v = rows_of(store, job=str, by=str)
+        begun: dict[str, Any] = dict(
+            state=STATES["leased"], attempt=t.c.attempt + 1, fence=t.c.fence + 1, worker=v.c.by, started=now,
+            lease_until=now + literal_column(repr(lease)), progress=literal_column("0.0"), progressed=now, updated=now,
+        )
+        claim = update(t).where(t.c.id == v.c.job, queued, t.c.due <= now, known).values(**begun)
+        self.claim = claim.returning(*(t.c[name] for name in Form.NEEDS))
+        back: dict[str, Any] = dict(
+            state=STATES["queued"], released=t.c.released + 1, fence=t.c.fence + 1, worker=None, updated=now
+        )
+        self.unclaim = update(t).where(t.c.id == v.c.job, leased, t.c.worker == v.c.by).values(**back)
+        self.held = select(func.count()).where(leased, t.c.worker == bindparam("worker", type_=String))
+
+    def wake(self) -> None:
+        """Something is due."""
+        self.signal.set()
+
+    async def take(self, asked: Take) -> list[Requested]:
+        """See `Control.take`. CallError where the database is away."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (0.0 if asked.jobs else min(asked.wait, LONGEST_WAIT))
+        waiter = Waiter(Hand(asked), until, loop.create_future())
+        self.waiting.append(waiter)
+        self.wake()
+        return await waiter.future
+
+    async def run(self) -> None:
+        """For ever: give out what is due to those who wait."""
+        CONTEXT.set(Context())
+        while True:
+            await self.pulse()
+            waiters = [waiter for waiter in self.waiting if not waiter.future.done()]
+            try:
+                await self.round(waiters)
+                self.told.good()
+            except Exception as error:  # the database may be away for a while
+                self.told.bad(error)
+                self.excuse(waiters, error)
+                await asyncio.sleep(POLL)
+            self.waiting = [waiter for waiter in self.waiting if not waiter.future.done()]
+
+    async def pulse(self) -> None:
+        """Wait until it is time to look again."""
+        try:
+            async with asyncio.timeout(POLL if self.waiting else None):
+                await self.signal.wait()
+        except TimeoutError:
+            return
+        self.signal.clear()
+
+    async def round(self, waiters: Sequence[Waiter]) -> None:
+        """Lease what is due to those who wait."""
+        for waiter in waiters:
+            waiter.hand = Hand(waiter.hand.asked, jobs=list(waiter.hand.asked.jobs[:MOST]))
+        asking = [waiter.hand for waiter in waiters if not waiter.hand.asked.jobs]
+        if asking:
+            await self.deal(asking)
+        by = {job: waiter for waiter in reversed(waiters) for job in waiter.hand.jobs}
+        found = await self.lease(by) if by else {}
+        self.answer(waiters, found, by)
+        reach("W1")
+        await self.take_back([job for job in found if by[job].future.cancelled()], by)
+
+    async def deal(self, hands: Sequence[Hand]) -> None:
+        """Look for what is due, and who may have it."""
+        most = min(MOST, sum(hand.asked.most for hand in hands))
+        found = list[Any]()
+        for queue in {queue for hand in hands for queue in hand.asked.queues} & self.queues:
+            found.append((await self.store.read(self.module, self.find, {"queue": queue, "most": most})).all())
+        candidates = [Candidate(*row) for row in merge(*found, key=lambda row: row.rank)]
+        heaviest = max((candidate.weight for candidate in candidates), default=0)
+        for hand in hands:
+            hand.idle = heaviest > hand.asked.room and await self.is_idle(hand.asked.worker)
+        deal(candidates, hands)
+
+    async def is_idle(self, worker: str) -> bool:
+        """Whether a worker has no job of this module."""
+        return not (await self.store.read(self.module, self.held, {"worker": worker})).scalar_one()
+
+    async def lease(self, by: Mapping[str, Waiter]) -> dict[str, Any]:
+        """Lease jobs to those who get them, where nobody else was faster; their rows, by id."""
+        rows = given({"job": job, "by": waiter.hand.asked.worker} for job, waiter in by.items())
+
+        async def body(unit: Unit) -> Sequence[Any]:
+            return (await unit.execute(self.module, self.claim, rows)).all()
+
+        return {row.id: row for row in await transact(self.store, self.module, body)}
+
+    def answer(self, waiters: Iterable[Waiter], found: Mapping[str, Any], by: Mapping[str, Waiter]) -> None:
+        """Give each what it was given, unless it goes on waiting."""
+        now = asyncio.get_running_loop().time()
+        for waiter in waiters:
+            jobs = [self.form.job(found[job]) for job in waiter.hand.jobs if job in found and by[job] is waiter]
+            if (jobs or waiter.until <= now) and not waiter.future.done():
+                waiter.future.set_result(jobs)
+
+    async def take_back(self, jobs: Sequence[str], by: Mapping[str, Waiter]) -> None:
+        """Take back at once what was given to those who have gone meanwhile."""
+        if jobs:
+            rows = given({"job": job, "by": by[job].hand.asked.worker} for job in jobs)
+            await transact(self.store, self.module, lambda unit: unit.execute(self.module, self.unclaim, rows))
+            self.wake()
+
+    def excuse(self, waiters: Iterable[Waiter], error: Exception) -> None:
+        """Tell those who ask for certain jobs, or whose time is up, that none can be given out now."""
+        now = asyncio.get_running_loop().time()
+        told = error if isinstance(error, CallError) else NotRun(f"{self.module}: no jobs can be given out: {error}")
+        for waiter in waiters:
+            if waiter.until <= now and not waiter.future.done():
+                waiter.future.set_exception(told)
+
+    async def close(self) -> None:
+        """Send away those who wait."""
+        for waiter in self.waiting:
+            if not waiter.future.done():
+                waiter.future.set_result([])
