@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from craton.errors import SettingsError
@@ -39,8 +40,14 @@ class Bell(Protocol):
         ...
 
 
-class Listening(AsyncIterator[Bell], Protocol):
-    """What rings. Ask for the next only with a slot free: what is not asked for in time goes to other workers."""
+class Listening(Protocol):
+    """What rings, an async iterator. Ask only with a slot free: what is not asked for in time goes to other workers."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Bell:
+        """The next; waits for it, for ever. Raises StopAsyncIteration once closed."""
+        ...
 
     def more(self, most: int) -> Sequence[Bell]:
         """Up to `most` that have come already, without waiting."""
@@ -49,6 +56,14 @@ class Listening(AsyncIterator[Bell], Protocol):
     async def aclose(self) -> None:
         """Listen no more, and give back what was not asked for; bells that were given out can still be acknowledged."""
         ...
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """How many dead letters rang again, and how many stayed."""
+
+    moved: int
+    stayed: int
 
 
 class Doorbell(Protocol):
@@ -67,6 +82,10 @@ class Doorbell(Protocol):
 
         `room` is the most bells of each queue that are held at a time: given out, or waiting to be asked for.
         """
+        ...
+
+    async def redrive(self) -> Redriven:
+        """Ring again what is among the dead letters; what nobody can read stays. Raises NotRun when it is away."""
         ...
 
 

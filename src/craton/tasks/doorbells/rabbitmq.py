@@ -12,6 +12,7 @@ from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 from yarl import URL
 
+from craton.calls.codec import MALFORMED
 from craton.errors import NotRun
 from craton.messages.brokers.rabbitmq import (
     CONFIRMED_WITHIN,
@@ -22,9 +23,11 @@ from craton.messages.brokers.rabbitmq import (
     UNROUTABLE,
     apart,
     blocked,
+    close,
     trouble_of,
 )
 from craton.messages.brokers.rabbitmq_server import Server
+from craton.tasks.doorbell import Redriven
 from craton.tasks.doorbells.line import Line
 from craton.tasks.doorbells.rabbitmq_ear import Ear
 from craton.tasks.doorbells.requested import CONTENT_TYPE, attributes_of, short
@@ -150,3 +153,34 @@ class RabbitMQ:
         self.ears.add(ear)
         ear.over.add_done_callback(lambda _: self.ears.discard(ear))
         return ear
+
+    # ------------------------------------------------------------------ dead letters
+
+    async def redrive(self) -> Redriven:
+        """Ring again what is among the dead letters; what nobody can read stays. Raises NotRun when it is away."""
+        read: list[bool] = []
+        if error := await apart(self.reread(read)):
+            raise NotRun(f"RabbitMQ: {error or type(error).__name__}") from error
+        return Redriven(sum(read), len(read) - sum(read))
+
+    async def reread(self, read: list[bool]) -> None:
+        """Go through the dead letters once; whether each could be read."""
+        async with asyncio.timeout(OPENED_WITHIN):
+            channel = await (await self.listens.ready()).channel(publisher_confirms=False)
+            await channel.queue_declare(self.dead, durable=True, arguments={"x-queue-type": "quorum"})
+        try:
+            while tag := (letter := await channel.basic_get(self.dead)).delivery_tag:
+                read.append(await self.again(letter.body))
+                if read[-1]:
+                    await channel.basic_ack(tag)
+        finally:
+            await close(channel)
+
+    async def again(self, event: bytes) -> bool:
+        """Ring a dead letter; whether it could be read."""
+        try:
+            queue = attributes_of(event).taskqueue
+        except (*MALFORMED, ValueError):
+            return False
+        await self.ring(queue, [event])
+        return True

@@ -15,6 +15,7 @@ class Requested(msgspec.Struct, frozen=True):
     id: str
     type: str
     taskid: str
+    taskqueue: str
     taskpriority: int = 0
     traceparent: str = ""
 

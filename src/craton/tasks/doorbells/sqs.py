@@ -12,8 +12,9 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from yarl import URL
 
+from craton.calls.codec import MALFORMED
 from craton.errors import NotRun, SettingsError
-from craton.tasks.doorbell import LARGEST
+from craton.tasks.doorbell import LARGEST, Redriven
 from craton.tasks.doorbells.requested import CONTENT_TYPE, attributes_of, short
 from craton.tasks.doorbells.sqs_ear import AWAY, LONG_POLL, VISIBILITY, Ear
 
@@ -66,6 +67,10 @@ class SQS:
                 self.addresses[name] = await self.find(name) or await self.make(name)
         return self.addresses[name]
 
+    def forget(self, queue: str) -> None:
+        """Look for a queue again, or make it: it may have been deleted."""
+        self.addresses.pop(f"{self.prefix}-{queue}", None)
+
     async def find(self, name: str) -> str:
         """The URL of a queue; "" when it is not there."""
         try:
@@ -94,10 +99,8 @@ class SQS:
         try:
             address = await self.address(queue)
             failed = await asyncio.gather(*(self.send(address, batch, turn) for batch in batches(entries)))
-        except self.client.exceptions.QueueDoesNotExist as error:
-            self.addresses.clear()
-            raise NotRun(f"SQS: {error}") from error
         except AWAY as error:
+            self.forget(queue)
             raise NotRun(f"SQS: {error}") from error
         if troubles := [trouble for batch in failed for trouble in batch]:
             raise NotRun(f"SQS refuses {len(troubles)} of {len(events)}: {troubles[0]}")
@@ -119,6 +122,39 @@ class SQS:
     async def bury(self, body: str) -> None:
         """Put a message among the dead letters. Raises what the client raises."""
         await self.client.send_message(QueueUrl=await self.address("dead"), MessageBody=body)
+
+    # ------------------------------------------------------------------ dead letters
+
+    async def redrive(self) -> Redriven:
+        """Ring again what is among the dead letters; what nobody can read stays. Raises NotRun when SQS is away."""
+        seen: set[str] = set()
+        kept: set[str] = set()
+        try:
+            address = await self.address("dead")
+            while new := [one for one in await self.letters(address) if one["MessageId"] not in seen]:
+                for letter in new:
+                    seen.add(letter["MessageId"])
+                    if not await self.again(address, letter):
+                        kept.add(letter["MessageId"])
+        except AWAY as error:
+            raise NotRun(f"SQS: {error}") from error
+        return Redriven(len(seen - kept), len(kept))
+
+    async def letters(self, address: str) -> list[dict[str, Any]]:
+        """Some dead letters, which are hidden for a while from whoever asks again."""
+        answer = await self.client.receive_message(QueueUrl=address, MaxNumberOfMessages=BATCH, WaitTimeSeconds=1)
+        return list(answer.get("Messages", ()))
+
+    async def again(self, address: str, letter: dict[str, Any]) -> bool:
+        """Ring a dead letter; whether it could be read."""
+        event = letter["Body"].encode()
+        try:
+            queue = attributes_of(event).taskqueue
+        except (*MALFORMED, ValueError):
+            return False
+        await self.ring(queue, [event])
+        await self.client.delete_message(QueueUrl=address, ReceiptHandle=letter["ReceiptHandle"])
+        return True
 
 
 def entry_of(number: int, event: bytes) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class Service(Protocol):
         """The URL of a queue of jobs."""
         ...
 
+    def forget(self, queue: str) -> None:
+        """Look for a queue of jobs again, or make it."""
+        ...
+
     async def bury(self, body: str) -> None:
         """Put a message among the dead letters."""
         ...
@@ -105,6 +109,8 @@ class Ear:
     async def end(self) -> None:
         """The doorbell closes: say what there is to say, and be gone."""
         await self.aclose()
+        for bell in list(self.held):
+            await bell.back()
         await cancel(self.duties)
         try:
             async with asyncio.timeout(ENDED_WITHIN):
@@ -128,6 +134,7 @@ class Ear:
                 backoff.tries = 0
                 self.told.good()
             except AWAY as error:
+                self.service.forget(queue)  # it may have been deleted
                 self.told.bad(error)
                 await asyncio.sleep(backoff.pause())
 
