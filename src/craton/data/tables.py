@@ -1,4 +1,4 @@
-"""The framework's own tables: inbox, outbox, saga, journal, job and others, one set per module, beside the module's tables."""
+"""The framework's own tables: inbox, outbox, saga and journal, one set per module, beside the module's tables."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sqlalchemy import (
     Text,
 )
 
+from craton.data.job_table import index_job, job_of
+
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """What counts rows by itself: in SQLite only an INTEGER does."""
-UNENDED = ("queued", "leased")
-"""The states of jobs that have not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,46 +235,6 @@ def projection_of(module: str, metadata: MetaData) -> Table:
     )
 
 
-def job_of(module: str, metadata: MetaData) -> Table:
-    """Jobs of tasks. `state`: queued, leased, done, failed, cancelled, expired. `rank`: the order in which those are
-    given out that are `due`. `attempt`, `released`: times it was begun, and given back since; `fence`: of who may
-    report, higher with each. `started`, `progressed`: this attempt, and its progress. `cancelled`: to be stopped.
-    `uniq`: no two open jobs of a task have the same. `checkpoint`, `input`, `result`: JSON; `code`: of the error, whose
-    `result` is the fault. `saga`: what its end is told to. `rung`: when the broker was told of it."""
-    return Table(
-        f"{module}_job", metadata,
-        Column("id", String, primary_key=True),
-        Column("task", String, nullable=False),
-        Column("queue", String, nullable=False),
-        Column("uniq", String),
-        Column("state", String, nullable=False),
-        Column("priority", Integer, nullable=False),
-        Column("weight", Integer, nullable=False),
-        Column("rank", Float, nullable=False),
-        Column("due", Float, nullable=False),
-        Column("expires", Float),
-        Column("attempt", Integer, nullable=False),
-        Column("released", Integer, nullable=False),
-        Column("fence", Integer, nullable=False),
-        Column("worker", String),
-        Column("lease_until", Float),
-        Column("started", Float),
-        Column("progress", Float, nullable=False),
-        Column("progressed", Float),
-        Column("checkpoint", Text),
-        Column("cancelled", Boolean, nullable=False),
-        Column("input", Text, nullable=False),
-        Column("result", Text),
-        Column("code", String),
-        Column("error", Text),
-        Column("saga", String),
-        Column("rung", Float),
-        Column("trace", String, nullable=False),
-        Column("created", Float, nullable=False),
-        Column("updated", Float, nullable=False),
-    )
-
-
 @cache
 def indexed(module: str) -> MetaData:
     """The same with their indexes, as migrations make them. Services do without: what an index says of PostgreSQL loads
@@ -336,18 +296,3 @@ def index_arrival(module: str, table: Table) -> None:
 def index_awaited(module: str, table: Table) -> None:
     """By age."""
     Index(f"{module}_awaited_updated", table.c.updated)
-
-
-def index_job(module: str, table: Table) -> None:
-    """By queue and rank, by what is unique, and by what is looked after: the conditions are those of the statements."""
-    c = table.c
-    queued, leased, only = c.state == "queued", c.state == "leased", c.uniq.is_not(None) & c.state.in_(UNENDED)
-    Index(f"{module}_job_queued", c.queue, c.rank, c.due, sqlite_where=queued, postgresql_where=queued)
-    Index(f"{module}_job_unique", c.task, c.uniq, unique=True, sqlite_where=only, postgresql_where=only)
-    Index(f"{module}_job_leased", c.lease_until, sqlite_where=leased, postgresql_where=leased)
-    expiring = queued & c.expires.is_not(None)
-    Index(f"{module}_job_expires", c.expires, sqlite_where=expiring, postgresql_where=expiring)
-    unrung = queued & c.rung.is_(None)
-    Index(f"{module}_job_unrung", c.due, sqlite_where=unrung, postgresql_where=unrung)
-    ended = c.state.not_in(UNENDED)
-    Index(f"{module}_job_ended", c.updated, sqlite_where=ended, postgresql_where=ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from typing import Any
@@ -52,7 +52,9 @@ class Claims:
     ) -> None:
         self.store, self.module, self.form = store, module, form
         self.queues = frozenset(task.queue for task in tasks.values())
-        self.waiting = list[Waiter]()
+        self.waiting, self.unwanted = list[Waiter](), list[dict[str, str]]()
+        self.listeners = set[Callable[[], None]]()
+        """Who else is told when something is due."""
         self.signal, self.told = asyncio.Event(), Told(f"{module}: jobs could not be given out")
         t, now = tables_of(module).job, store.moment
         queued, leased = t.c.state == STATES["queued"], t.c.state == STATES["leased"]
@@ -77,6 +79,8 @@ class Claims:
     def wake(self) -> None:
         """Something is due."""
         self.signal.set()
+        for listener in self.listeners:
+            listener()
 
     async def take(self, asked: Take) -> list[Requested]:
         """See `Control.take`. CallError where the database is away."""
@@ -84,8 +88,14 @@ class Claims:
         until = loop.time() + (0.0 if asked.jobs else min(asked.wait, LONGEST_WAIT))
         waiter = Waiter(Hand(asked), until, loop.create_future())
         self.waiting.append(waiter)
-        self.wake()
-        return await waiter.future
+        self.signal.set()
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            if not waiter.future.cancelled():  # it was answered, and nobody heard it
+                self.unwanted += [{"job": job.taskid, "by": asked.worker} for job in waiter.future.result()]
+                self.signal.set()
+            raise
 
     async def run(self) -> None:
         """For ever: give out what is due to those who wait."""
@@ -122,7 +132,9 @@ class Claims:
         found = await self.lease(by) if by else {}
         self.answer(waiters, found, by)
         reach("W1")
-        await self.take_back([job for job in found if by[job].future.cancelled()], by)
+        gone = [job for job in found if by[job].future.cancelled()]
+        self.unwanted += [{"job": job, "by": by[job].hand.asked.worker} for job in gone]
+        await self.take_back()
 
     async def deal(self, hands: Sequence[Hand]) -> None:
         """Look for what is due, and who may have it."""
@@ -157,11 +169,12 @@ class Claims:
             if (jobs or waiter.until <= now) and not waiter.future.done():
                 waiter.future.set_result(jobs)
 
-    async def take_back(self, jobs: Sequence[str], by: Mapping[str, Waiter]) -> None:
+    async def take_back(self) -> None:
         """Take back at once what was given to those who have gone meanwhile."""
-        if jobs:
-            rows = given({"job": job, "by": by[job].hand.asked.worker} for job in jobs)
+        if self.unwanted:
+            rows, count = given(self.unwanted), len(self.unwanted)
             await transact(self.store, self.module, lambda unit: unit.execute(self.module, self.unclaim, rows))
+            del self.unwanted[:count]
             self.wake()
 
     def excuse(self, waiters: Iterable[Waiter], error: Exception) -> None:

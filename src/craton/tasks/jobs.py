@@ -11,7 +11,8 @@ from sqlalchemy import ColumnClause, ColumnElement, Float, String, bindparam, fu
 from craton.calls import codec
 from craton.calls.context import CONTEXT
 from craton.data.store import Store, Unit
-from craton.data.tables import UNENDED, tables_of
+from craton.data.job_table import UNENDED
+from craton.data.tables import tables_of
 from craton.sources import Ids
 from craton.task import JobStatus, State, Task
 from craton.tasks.ends import Ended, Ends, Told
