@@ -10,8 +10,7 @@ from msgspec import Meta
 from apps.video.uploads.events import SweepDue, UploadJoined
 from apps.video.videos.editions import Privacy
 from apps.video.videos.events import VideoDeleted
-from craton import Fault, Value, command, on, query
-from craton.task import JobFailed
+from craton import Fault, JobFailed, Value, command, on, query
 
 State = Literal["open", "joining", "done", "refused", "aborted", "expired", "deleted"]
 FileName = Annotated[str, Meta(max_length=255)]
@@ -121,7 +120,7 @@ class Uploads(Protocol):
 
     @command(delete="/uploads/{upload}", raises=(UploadNotFound, UploadGone), allow="user")
     async def abort(self, upload: str) -> None:
-        """Give up one of the caller's uploads, before all of it has come."""
+        """Give up one of the caller's uploads, before it has become a video."""
         ...
 
     @on(UploadJoined)

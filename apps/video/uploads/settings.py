@@ -12,3 +12,9 @@ class UploadSettings(Settings):
     most: int = 8 << 30
     quota: int = 32 << 30
     lifetime: int = 24 * 3600
+
+
+class TusSettings(Settings):
+    """`part`: bytes that are written, and recorded, at once; what has come since is lost where a connection breaks."""
+
+    part: int = 8 << 20

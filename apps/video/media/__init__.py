@@ -1,0 +1,1 @@
+"""Media: the files of editions, for whoever has a signed address."""
