@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
 from craton.data.store import Conflict, Store, Unit
 from craton.data.tables import tables_of
+
+JOBS = "$jobs"
+"""In place of an event's type: the end of a job. Its key is the saga and the step; of the saga alone, for failures."""
 
 
 def awaited(kind: str, key: str) -> str:
@@ -55,6 +58,19 @@ class Arrivals:
         s = self.saga
         waiting = update(s).where(s.c.state == "waiting", s.c.awaits == arrival.awaits)
         await unit.execute(self.module, waiting.values(due=0.0))
+
+    async def alarm(self, unit: Unit, saga: str, job: str) -> None:
+        """Bring a saga on whatever it waits for: one of its jobs has failed."""
+        await unit.execute(self.module, self.put_latest, dict(awaits=awaited(JOBS, saga), latest=job))
+        s = self.saga
+        waiting = update(s).where(s.c.id == saga, s.c.state == "waiting")
+        await unit.execute(self.module, waiting.values(due=0.0))
+
+    async def told(self, ids: Sequence[str]) -> dict[str, str]:
+        """What has arrived of these: the bodies, by id."""
+        a = self.arrival
+        rows = await self.store.read(self.module, select(a.c.id, a.c.body).where(a.c.id.in_(ids)))
+        return {id: body for id, body in rows.all()}
 
     async def latest(self, awaits: str) -> str:
         """The id of the latest arrival; "" where there is none."""

@@ -16,6 +16,7 @@ from craton.sagas.asking import Asking
 from craton.sagas.journal import Answered, Entry
 from craton.sagas.saga import Bound
 from craton.sagas.steps import Steps
+from craton.sagas.tasks import is_job
 from craton.sagas.window import Untold, Unwilling
 from craton.values import Fault
 
@@ -96,7 +97,7 @@ class Run(Steps):
         """Undo, last step first."""
         entries = self.record.entries
         for step in sorted(entries, reverse=True):
-            if entries[step].undo is not None and entries[step].status not in ("undone", "fault"):
+            if entries[step].undo is not None and may_have_left(entries[step]):
                 await self.undo(step, entries[step])
         cause = self.record.cause or Answer("failed", type="it was undone for a reason that is not recorded")
         await self.finish(cause.status, cause)
@@ -112,12 +113,10 @@ class Run(Steps):
     async def undo(self, step: int, entry: Entry) -> None:
         """Take one step back. An undo that is refused parks the saga."""
         try:
-            undo = self.endpoint(entry.undo or "")
+            undo, job = self.endpoint(entry.undo or ""), is_job(entry)
             bound = Bound(undo, codec.decode_arguments(undo.method, entry.undo_arguments or b""))
-            if self.merged(self.endpoint(entry.method)):
-                await self.undo_inside(step, entry, bound)
-            else:
-                await self.undo_outside(step, bound, known=entry.status == "done")
+            inside = self.merged(undo if job else self.endpoint(entry.method))
+            await (self.undo_inside if inside else self.undo_outside)(step, bound, known=job or entry.status == "done")
         except KeyError as error:
             await self.park(Misuse(f"{entry.undo}, which undoes {entry.method}, is not there any more: {error}"))
         except (Fault, CallError) as error:
@@ -126,9 +125,9 @@ class Run(Steps):
         entry.status = "undone"
         self.note(step, entry)
 
-    async def undo_inside(self, step: int, entry: Entry, undo: Bound) -> None:
+    async def undo_inside(self, step: int, undo: Bound, *, known: bool) -> None:
         """In the same transaction, if the step was done: what was not done there left nothing."""
-        if entry.status != "done":
+        if not known:
             return
         answer = DONE
         async with self.part(f"undo{step}") as unit:
@@ -147,3 +146,9 @@ class Run(Steps):
         key = f"{self.record.id}:{step}"
         undoes = None if known else key
         await Asking(undo, key=f"{key}:undo", undoes=undoes, patient=True, patient_if_unknown=True).insist()
+
+
+def may_have_left(entry: Entry) -> bool:
+    """Whether there may be something to undo: where a method answers with a fault, nothing of it stays; of a job, all
+    that its handler had done."""
+    return entry.status != "undone" and (entry.status != "fault" or is_job(entry))

@@ -11,6 +11,7 @@ import msgspec
 from craton.calls.context import CONTEXT
 from craton.calls.endpoint import Endpoint, check_open, endpoint_of
 from craton.errors import Misuse
+from craton.task import Task
 from craton.values import Event
 
 P = ParamSpec("P")
@@ -28,6 +29,10 @@ class Running(Protocol):
     @property
     def version(self) -> int:
         """The version of the code that the saga began with."""
+        ...
+
+    def job(self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        """A job of a task of the saga's module."""
         ...
 
     async def perform(self, call: Bound, undo: Bound | None) -> Any:
@@ -81,6 +86,8 @@ class Step(Generic[T]):
     def undo(self, call: Callable[Q, Awaitable[object]], *args: Q.args, **kwargs: Q.kwargs) -> Step[T]:
         """What takes the step back, should the saga fail later. It binds its arguments now, so that a step whose
         outcome is unknown can be undone, too."""
+        if isinstance(call, Task):
+            raise Misuse(f"the task {call.name} cannot undo a step: write a command or an effect that does.")
         self.reverse = Bound.of(call, args, kwargs)
         return self
 
@@ -99,8 +106,13 @@ class Saga:
         return running().version
 
     def step(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Step[T]:
-        """One call, journaled. Raises the faults of the method, and CallError when it could not be completed."""
-        return Step(running(), Bound.of(call, args, kwargs))
+        """One call, journaled. Raises the faults of the method, and CallError when it could not be completed.
+
+        Of a task, `saga.step(encode, chunk)`: one job, whose end the saga waits for, as long as that takes. What undoes
+        it is called however the job ended, since nothing takes back what a worker has begun.
+        """
+        run = running()
+        return Step(run, run.job(call, args, kwargs) if isinstance(call, Task) else Bound.of(call, args, kwargs))
 
     @overload
     async def gather(self, first: Step[T1], second: Step[T2], /) -> tuple[T1, T2]: ...
@@ -112,6 +124,7 @@ class Saga:
         """Several steps, side by side where they are elsewhere; their results, in order.
 
         Each comes to its end, also where another one fails; then the first error, in the order of the steps, is raised.
+        Jobs are cancelled where another step fails.
         `await saga.gather(*[saga.step(ship, line) for line in lines])`.
         """
         return await running().perform_all([(step.call, step.reverse) for step in steps])

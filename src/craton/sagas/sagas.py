@@ -24,6 +24,7 @@ from craton.messages.subscriber import key_of
 from craton.messages.transport import Message
 from craton.sagas.arrivals import Arrival, Arrivals, awaited
 from craton.sagas.journal import AT_ONCE, ENDED, LEASE, OPEN, Answered, Journal, LeaseLost, PutDown, Record
+from craton.sagas.tasks import Tasks
 from craton.sagas.waiting import WaitingRun
 from craton.sagas.window import Parked
 from craton.sources import Clock, Ids
@@ -57,7 +58,7 @@ class Ongoing:
 
 
 class Sagas:
-    """What the saga methods of one module have in common."""
+    """What the saga methods of one module have in common. `tasks`: those of the module, where there are any."""
 
     def __init__(
         self, store: Store, module: str, inbox: Inbox,
@@ -68,6 +69,7 @@ class Sagas:
         self.journal = Journal(store, module, inbox, owner=owner, clock=clock)
         self.arrivals = Arrivals(store, module)
         self.methods: dict[str, SagaMethod] = {}
+        self.tasks: Tasks | None = None
         self.ongoing: dict[str, Ongoing] = {}
         self.woken = asyncio.Event()
 
@@ -85,7 +87,7 @@ class Sagas:
         method = self.methods[record.call.name]
         run = WaitingRun(
             record, method.method, method.body, journal=self.journal, arrivals=self.arrivals, endpoint=self.endpoint,
-            clock=self.clock.now, trace=CONTEXT.get().trace,
+            clock=self.clock.now, trace=CONTEXT.get().trace, tasks=self.tasks,
         )
         task = asyncio.get_running_loop().create_task(self.watch(run), name=record.id)
         ongoing = self.ongoing[record.id] = Ongoing(run, task)

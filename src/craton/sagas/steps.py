@@ -19,9 +19,11 @@ from craton.data.store import Conflict, Unit
 from craton.errors import CallError, Failed, Misuse, OutcomeUnknown, ReplayDiffers
 from craton.failpoints import reach
 from craton.sagas.asking import PATIENCE, Asking
+from craton.sagas.jobs import JobSteps, first_error
 from craton.sagas.journal import Entry
 from craton.sagas.saga import Bound
-from craton.sagas.window import Stuck, Unwilling, Window
+from craton.sagas.tasks import TaskEndpoint
+from craton.sagas.window import Stuck, Unwilling
 from craton.values import Fault
 
 log = logging.getLogger("craton.sagas")
@@ -29,7 +31,7 @@ SIDE_BY_SIDE = 100
 """Steps of one `gather` that are asked at the same time, at most."""
 
 
-class Steps(Window):
+class Steps(JobSteps):
     """What the body of a saga does."""
 
     def new_id(self, kind: str) -> str:
@@ -61,6 +63,8 @@ class Steps(Window):
 
     async def perform(self, call: Bound, undo: Bound | None) -> Any:
         """Carry out the next step, or give the journal's answer."""
+        if isinstance(call.endpoint, TaskEndpoint):
+            return (await self.perform_all([(call, undo)]))[0]
         self.step += 1
         step, entry = self.step, self.known(self.step, call, undo)
         if entry.status != "asked" or self.merged(call.endpoint):
@@ -79,18 +83,29 @@ class Steps(Window):
         entries = {step: self.known(step, *pair) for step, pair in numbered}
         near = {step for step, (call, _) in numbered if entries[step].status != "asked" or self.merged(call.endpoint)}
         ends = {step: await settled(self.here(step, c, entries[step])) for step, (c, _) in numbered if step in near}
-        if far := [(step, call) for step, (call, _) in numbered if step not in near]:
-            for step, _ in far:
+        far = {step: (call, entries[step]) for step, (call, _) in numbered if step not in near}
+        jobs = {step: of for step, of in far.items() if isinstance(of[0].endpoint, TaskEndpoint)}
+        await self.store_jobs(jobs)
+        if asked := [(step, call) for step, (call, _) in far.items() if step not in jobs]:
+            for step, _ in asked:
                 self.note(step, entries[step])
             await self.flush()
-            ends |= await self.unless_stuck(self.all_outside(far, entries))
+            ends |= await self.unless_stuck(self.all_outside(asked, entries))
+        if jobs:
+            await self.end_jobs(jobs, failing=any(isinstance(end, Failure) for end in ends.values()))
+            ends |= {step: await settled(self.here(step, *of)) for step, of in jobs.items()}
         for step, (call, undo) in numbered:
             if not isinstance(ends[step], Failure):
                 self.pass_pivot(call, undo)
-        for step, _ in numbered:
-            if isinstance(end := ends[step], Failure):
-                raise end.error
+        self.raise_first({step: end.error for step, end in sorted(ends.items()) if isinstance(end, Failure)})
         return tuple(ends[step] for step, _ in numbered)
+
+    def raise_first(self, errors: dict[int, Exception]) -> None:
+        """The error of a gather, if there is one; all steps that it ended are given up for it."""
+        if errors:
+            error = first_error([(raised, self.record.entries[step]) for step, raised in errors.items()])
+            self.given_up |= {step: error for step in errors if step in self.given_up}
+            raise error
 
     async def all_outside(self, far: Sequence[tuple[int, Bound]], entries: dict[int, Entry]) -> dict[int, Any]:
         """The ends of steps elsewhere, asked at the same time. Stuck, when all have come to theirs."""
@@ -118,7 +133,8 @@ class Steps(Window):
 
     def pass_pivot(self, call: Bound, undo: Bound | None) -> None:
         """Remember that there is no way back from a step that was done."""
-        self.pivoted = self.pivoted or (call.endpoint.method.kind == "effect" and undo is None)
+        if call.endpoint.method.kind == "effect" and undo is None and not isinstance(call.endpoint, TaskEndpoint):
+            self.pivoted = True
 
     def known(self, step: int, call: Bound, undo: Bound | None) -> Entry:
         """The journal's entry of a step, if it is of the same call; where there is none, a new one."""

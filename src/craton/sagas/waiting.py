@@ -46,7 +46,7 @@ class WaitingRun(Run):
                 latest = await self.arrivals.latest(awaits)
                 found = await self.arrivals.first(awaits, self.record.id, given=self.given()) if latest else None
             if found is None and self.seconds() < due:
-                await self.put_down(due, awaits=awaits, latest=latest)
+                await self.put_down(due, awaits=awaits, latest={awaits: latest})
             event = event_of(kind, version=found.version, body=found.body) if found else None
             if found is not None and event is None:
                 raise self.differ(self.step, entry.method, f"one that {found.id} does not fit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
@@ -16,8 +16,10 @@ from craton.data.store import ALONE, Conflict, Store, Unit, commit
 from craton.errors import CallError, OutcomeUnknown, ReplayDiffers
 from craton.sagas.arrivals import Arrivals
 from craton.sagas.journal import OPEN, Answered, Entry, Journal, PutDown, Record
+from craton.sagas.tasks import Tasks
 
 log = logging.getLogger("craton.sagas")
+EMPTY: Mapping[str, str] = {}
 
 
 class Parked(BaseException):
@@ -46,10 +48,11 @@ class Window:
     def __init__(
         self, record: Record, method: Method, body: Callable[[Any], Any],
         *, journal: Journal, arrivals: Arrivals, endpoint: Callable[[str], Endpoint], clock: Callable[[], datetime],
-        trace: str,
+        trace: str, tasks: Tasks | None = None,
     ) -> None:
         self.record, self.method, self.body, self.trace = record, method, body, trace
         self.journal, self.arrivals, self.endpoint, self.clock = journal, arrivals, endpoint, clock
+        self.tasks = tasks
         self.store: Store = journal.store
         self.module = journal.module
         self.unit: Unit | None = None
@@ -145,11 +148,14 @@ class Window:
         await self.commit(None)
         raise Parked(self.record.id)
 
-    async def put_down(self, due: float, *, awaits: str | None = None, latest: str = "") -> NoReturn:
-        """Let it wait in the database alone, until it is due. Conflict where what it awaits has arrived by now."""
-        if awaits is not None:
-            with away():
-                await self.arrivals.meet(await self.window(), awaits, latest)
+    async def put_down(
+        self, due: float | None, *, awaits: str | None = None, latest: Mapping[str, str] = EMPTY
+    ) -> NoReturn:
+        """Let it wait in the database alone, until it is due, or what it awaits arrives. `latest`: what had arrived at
+        a look; Conflict where more has by now."""
+        with away():
+            for key, found in latest.items():
+                await self.arrivals.meet(await self.window(), key, found)
         self.record.state, self.record.due, self.record.awaits = "waiting", due, awaits
         await self.commit(None)
         raise PutDown(self.record.id)
