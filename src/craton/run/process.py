@@ -42,6 +42,7 @@ from craton.run.operator import offered
 from craton.run.post import EVENTS, Apart, Direct, Post
 from craton.sagas.saga import Saga
 from craton.sagas.sagas import SagaStatus
+from craton.sagas.tasks import Tasks as SagaTasks
 from craton.settings import Settings, settings_of
 from craton.sources import Clock, Ids, SystemClock, SystemIds
 from craton.tasks.controller import Controller, lease_of
@@ -209,7 +210,8 @@ class Process:
         )
         self.hosted[module.name] = hosted
         if module.tasks:
-            self.controller(module.name)
+            controller = self.controller(module.name)
+            hosted.sagas.tasks = SagaTasks(module.name, controller.named, controller.jobs)
         received = self.post.receive(hosted)
         mine = (*hosted.endpoints.values(), hosted.status(), *self.offered(hosted))
         for endpoint in (*mine, received):

@@ -10,23 +10,10 @@ from craton.calls import codec
 from craton.calls.context import context
 from craton.data.store import Store, Unit
 from craton.messages.events import Events
-from craton.sagas.arrivals import Arrival, Arrivals, awaited
-from craton.task import JobFailed, State, Task
+from craton.sagas.arrivals import JOBS, Arrival, Arrivals, awaited
+from craton.sagas.tasks import Ended as Ended
+from craton.task import JobFailed, Task
 from craton.values import Event, Value
-
-JOBS = "$jobs"
-"""In place of an event's type, in what a saga waits for."""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """How a job ended. `result`: JSON; of one that failed with a fault, which `code` names, its fields."""
-
-    job: str
-    task: str
-    state: State
-    code: str = ""
-    error: str = ""
-    result: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -63,7 +50,9 @@ class Ends:
                 await self.events.store_event(unit, failed)
 
     async def tell_saga(self, unit: Unit, saga: str, ended: Ended) -> None:
-        """What the saga waits for has arrived."""
+        """What the saga waits for has arrived. `saga`: its id and the step."""
         arrival = Arrival(ended.job, awaited(JOBS, saga), 1, msgspec.json.encode(ended).decode())
         await self.arrivals.record(unit, arrival)
+        if ended.state != "done":
+            await self.arrivals.alarm(unit, saga.rpartition(":")[0], ended.job)
         unit.after.add(self.wake)
