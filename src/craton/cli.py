@@ -81,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_run(command(run, "run an application on this machine, in any topology"))
     add_serve(command(serve, "run one service alone, as its environment variables (CRATON_...) say"))
+    add_worker(command(worker, "run one worker of a pool, which does the jobs of tasks"))
     add_gateway(command(gateway, "print the configuration of an Envoy, the gateway in front of services"))
     with_application(command(inspect, "show modules, contracts, needs, tables, routes and topologies")).add_argument(
         "--json", action="store_true", help="for programs",
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     add_letters(command(letters, "show the events that handlers could not apply; retry or discard them"))
     add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
+    add_doctor(command(doctor, "say what was found of databases and broker, what is set there and why; what is wrong"))
     add_certs(command(certs, "make certificates for services on several machines, or renew those that expire soon"))
     command(version, "show the version of Craton")
     return made
@@ -173,6 +175,13 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     with_application(parser).add_argument("--service", help="the service of the topology (CRATON_SERVICE)")
 
 
+def add_worker(parser: argparse.ArgumentParser) -> None:
+    """`craton worker apps.video --pool cpu`."""
+    with_application(parser).add_argument("--pool", required=True, help="of the topology: which queues, how many slots")
+    parser.add_argument("--topology", help="with that pool (CRATON_TOPOLOGY, or the one that runs)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="of a `craton run` to work for (.craton/APPLICATION)")
+
+
 def add_gateway(parser: argparse.ArgumentParser) -> None:
     """`craton gateway apps.store --topology microservices > envoy.yaml`."""
     with_application(parser).add_argument("--topology", help="how the modules are grouped (CRATON_TOPOLOGY)")
@@ -218,6 +227,14 @@ def add_crashtest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """`craton doctor apps.video --broker amqp://...`."""
+    with_database(with_application(parser))
+    parser.add_argument("--broker", metavar="URL", help="amqp://... or sqs://REGION/PREFIX (CRATON_BROKER)")
+    parser.add_argument("--redrive", action="store_true", help="ring again for jobs whose rings are dead letters")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
 def add_certs(parser: argparse.ArgumentParser) -> None:
     """`craton certs tls --services orders,payments,gateway`."""
     parser.add_argument("folder", type=Path, help="where they are, or are to be: its ca.key signs all, so keep it safe")
@@ -246,6 +263,13 @@ def serve(asked: argparse.Namespace) -> None:
     environ = {**os.environ, **({"CRATON_SERVICE": asked.service} if asked.service else {})}
     environment = Environment.parse(environ)
     run(asked.application, environment, environ, observer=recorder(environment.record) if environment.record else None)
+
+
+def worker(asked: argparse.Namespace) -> None:
+    """Run one worker until SIGTERM."""
+    from craton.run.worker import Choice, run
+
+    run(Choice(package=asked.application, pool=asked.pool, topology=asked.topology, data=asked.data))
 
 
 def gateway(asked: argparse.Namespace) -> None:
@@ -454,6 +478,27 @@ def crashtest(asked: argparse.Namespace) -> None:
     else:
         print("\n\n".join(f"{summary(setting, results)}\n{matrix(setting, results)}" for setting, results in tried))
     if any(result.verdict == "failed" for _, results in tried for result in results):
+        sys.exit(1)
+
+
+def doctor(asked: argparse.Namespace) -> None:
+    """Print what was found; exits with 1 where something is wrong."""
+    import logging
+
+    import msgspec
+
+    from craton.run.doctor import broker_of, examine, redrive, text
+    from craton.run.folder import Folder
+    from craton.run.loading import load_application
+
+    application, topology = load_application(asked.application, asked.topology)
+    broker, folder = broker_of(asked.broker, os.environ), Folder.of(asked.application, asked.data).path
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it cannot reach is said below
+    if asked.redrive:
+        return print(asyncio.run(redrive(application, broker)))
+    found = asyncio.run(examine(application, topology, folder=folder, database=asked.database, broker=broker))
+    print(msgspec.json.format(msgspec.json.encode(found)).decode() if asked.json else text(found))
+    if any(finding.wrong for finding in found):
         sys.exit(1)
 
 
