@@ -37,10 +37,14 @@ tests/node/node_modules/ready: tests/node/package-lock.json | system
 	@npm ci --prefix tests/node --prefer-offline --loglevel=error
 	@touch $@
 
+workers/node/node_modules/ready: workers/node/package-lock.json | system
+	@npm ci --prefix workers/node --prefer-offline --loglevel=error
+	@touch $@
+
 run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
 	@$(BIN)/craton run apps.store
 
-test: develop system tests/node/node_modules/ready  ## all tests but the nightly ones
+test: develop system tests/node/node_modules/ready workers/node/node_modules/ready  ## all tests but the nightly ones
 	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile
 
 lint: develop  ## style and types
@@ -69,5 +73,5 @@ lock: $(BIN)/uv  ## the newest versions of everything, written down with their h
 	@echo uv | $(LOCK) - -o requirements-uv.txt
 
 clean:  ## remove what the other commands made, the store's data included
-	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist tests/node/node_modules
+	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist tests/node/node_modules workers/node/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

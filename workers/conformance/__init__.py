@@ -1,0 +1,1 @@
+"""The conformance kit of workers: plays the controller and the broker, and tries a worker written in any language."""
