@@ -22,6 +22,7 @@ from craton.errors import DeclarationError
 from craton.implementation import check_cycles, check_implementation, check_needs, check_site, needs_of
 from craton.module import Module, load
 from craton.routes import check_routes
+from craton.task_checking import check_tasks
 from craton.values import Event
 
 SAGAS = "$sagas"
@@ -44,6 +45,7 @@ class Application:
             if not module.asgi:
                 check_contract(module.contract)
             check_settings(module)
+            check_tasks(module)
         check_event_names(self.modules)
         check_routes(self.modules)
 

@@ -252,7 +252,8 @@ def check_event_names(modules: Iterable[Module]) -> None:
     known: dict[str, type[Event]] = {}
     for module in modules:
         named = [kind for m in methods_of(module.contract).values() for kind in (*m.on, *m.awaits)]
-        for event in (*events_in(sys.modules.get(module.contract.__module__)), *named):
+        results = [task.output for task in module.tasks if issubclass(task.output, Event)]
+        for event in (*events_in(sys.modules.get(module.contract.__module__)), *named, *results):
             other = known.setdefault(event.__name__, event)
             if other is not event:
                 raise DeclarationError(

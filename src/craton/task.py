@@ -18,7 +18,8 @@ Length = timedelta | float
 """A length of time; a number is seconds."""
 State = Literal["queued", "leased", "done", "failed", "cancelled", "expired"]
 """`queued`, also where it is due later; `leased`: a worker has it; `failed`: for good, the dead letters."""
-OPEN: tuple[State, ...] = ("queued", "leased")
+HIGHEST = 100
+"""Priorities are between this and its negative."""
 
 
 @dataclass(frozen=True, init=False, slots=True)

@@ -16,9 +16,9 @@ from craton.data.tables import tables_of
 from craton.errors import CallError, NotRun
 from craton.failpoints import reach
 from craton.messages.told import Told
-from craton.task import Task
+from craton.task import HIGHEST, Task
 from craton.tasks.dealing import Candidate, Hand, deal
-from craton.tasks.jobs import AGE, HIGHEST, STATES
+from craton.tasks.jobs import AGE, STATES
 from craton.tasks.messages import Requested, Take
 from craton.tasks.requests import Form
 from craton.tasks.rows import given, rows_of
@@ -53,6 +53,7 @@ class Claims:
         self.store, self.module, self.form = store, module, form
         self.queues = frozenset(task.queue for task in tasks.values())
         self.waiting, self.unwanted = list[Waiter](), list[dict[str, str]]()
+        self.closed = False
         self.listeners = set[Callable[[], None]]()
         """Who else is told when something is due."""
         self.signal, self.told = asyncio.Event(), Told(f"{module}: jobs could not be given out")
@@ -84,6 +85,8 @@ class Claims:
 
     async def take(self, asked: Take) -> list[Requested]:
         """See `Control.take`. CallError where the database is away."""
+        if self.closed:
+            raise NotRun(f"{self.module} stops: ask another controller, or later.")
         loop = asyncio.get_running_loop()
         until = loop.time() + (0.0 if asked.jobs else min(asked.wait, LONGEST_WAIT))
         waiter = Waiter(Hand(asked), until, loop.create_future())
@@ -187,6 +190,7 @@ class Claims:
 
     async def close(self) -> None:
         """Send away those who wait."""
+        self.closed = True
         for waiter in self.waiting:
             if not waiter.future.done():
                 waiter.future.set_result([])

@@ -15,11 +15,16 @@ from craton.messages.told import Told
 from craton.sources import Ids
 from craton.task import Task
 from craton.tasks.claims import Claims
+from craton.tasks.cleaning import JobCleaner
+from craton.tasks.doorbell import Doorbell
 from craton.tasks.ends import Ends
 from craton.tasks.jobs import Jobs
 from craton.tasks.messages import Report, Requested, Take, Verdict
+from craton.tasks.operations import Operations
+from craton.tasks.recurring import Recurring
 from craton.tasks.reports import Reports
 from craton.tasks.requests import Form
+from craton.tasks.ringing import Ringing
 from craton.tasks.settling import Settling
 from craton.tasks.tasks import Tasks
 from craton.tasks.tending import Tending
@@ -29,6 +34,10 @@ LEASE = 25.0
 VARIABLE = "CRATON_JOB_LEASE"
 PULSE = 0.5
 """Seconds between two looks for what is to be tended."""
+CLEANING = 600.0
+"""Seconds between two looks for jobs that are old enough to be forgotten."""
+RETENTION = 14 * 86400.0
+"""Seconds for which jobs that ended are kept."""
 
 
 def lease_of(environ: Mapping[str, str]) -> float:
@@ -46,12 +55,14 @@ def lease_of(environ: Mapping[str, str]) -> float:
 class Controller:
     """See `Control`. Any number of processes may run one for the same module. An async context manager.
 
-    `tasks`: those of the module. `wake_sagas`: called when a saga was told of a job. `lease`: seconds.
+    `tasks`: those of the module. `wake_sagas`: called when a saga was told of a job. `lease`, and `retention` of jobs
+    that ended: seconds. `doorbell`: that of a broker, where workers listen there.
     """
 
     def __init__(
         self, store: Store, module: str, tasks: Sequence[Task[Any, Any]],
         *, application: str, events: Events, ids: Ids, wake_sagas: Callable[[], None], lease: float = LEASE,
+        retention: float = RETENTION, doorbell: Doorbell | None = None,
     ) -> None:
         named = {task.name: task for task in tasks}
         self.store, self.module, self.named = store, module, named
@@ -63,11 +74,17 @@ class Controller:
         self.tending = Tending(store, module, named, settling=self.settling, lease=lease)
         self.jobs = Jobs(store, module, ids=ids, ends=self.ends, wake=self.wake)
         self.tasks = Tasks(self.jobs, named)
+        self.recurring = Recurring(store, module, named, jobs=self.jobs)
+        self.cleaner = JobCleaner(store, module, retention=retention)
+        self.operations = Operations(store, module, jobs=self.jobs)
+        self.ringing = doorbell and Ringing(store, module, named, form=self.form, doorbell=doorbell)
         self.told, self.stack = Told(f"{module}: jobs could not be looked after"), AsyncExitStack()
 
     def wake(self) -> None:
         """A job was stored, or given back."""
         self.claims.wake()
+        if self.ringing:
+            self.ringing.wake()
 
     async def take(self, asked: Take) -> list[Requested]:
         """See `Control.take`."""
@@ -80,19 +97,25 @@ class Controller:
     async def tend(self) -> None:
         """For ever: look after what nobody reports of."""
         CONTEXT.set(Context())
+        loop, cleaned = asyncio.get_running_loop(), 0.0
         while True:
             try:
-                if await self.tending.tend():
+                if await self.tending.tend() + await self.recurring.tend():
                     self.wake()
+                if loop.time() - cleaned > CLEANING:
+                    cleaned = loop.time()
+                    await self.cleaner.clean()
                 self.told.good()
             except Exception as error:  # the database may be away for a while
                 self.told.bad(error)
             await asyncio.sleep(PULSE)
 
     async def __aenter__(self) -> Self:
-        for work in (self.claims.run, self.reports.run, self.tend):
+        works = [self.claims.run, self.reports.run, self.tend, *([self.ringing.run] if self.ringing else [])]
+        for work in works:
             task = asyncio.get_running_loop().create_task(work(), name=f"{self.module} jobs")
             self.stack.push_async_callback(ended, task)
+        self.stack.push_async_callback(self.claims.close)
         return self
 
     async def __aexit__(self, *error: object) -> None:

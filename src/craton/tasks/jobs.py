@@ -10,8 +10,8 @@ from sqlalchemy import ColumnClause, ColumnElement, Float, String, bindparam, fu
 
 from craton.calls import codec
 from craton.calls.context import CONTEXT
-from craton.data.store import Store, Unit
 from craton.data.job_table import UNENDED
+from craton.data.store import Store, Unit
 from craton.data.tables import tables_of
 from craton.sources import Ids
 from craton.task import JobStatus, State, Task
@@ -20,8 +20,6 @@ from craton.values import Value
 
 AGE = 60.0
 """Seconds of waiting that count as much as one step of priority: so nothing starves."""
-HIGHEST = 100
-"""Priorities are between this and its negative."""
 STATES: dict[str, ColumnClause[Any]] = {name: literal_column(f"'{name}'") for name in get_args(State)}
 """Written out, so that the small indexes are found to fit."""
 

@@ -17,7 +17,7 @@ from craton.calls import codec
 from craton.calls.context import CONTEXT, Context
 from craton.data.store import Conflict, Store, Unit, transact
 from craton.data.tables import tables_of
-from craton.errors import CallError, NotRun
+from craton.errors import CallError, NotRun, OutcomeUnknown
 from craton.failpoints import reach
 from craton.task import Task
 from craton.tasks import messages
@@ -53,12 +53,14 @@ class Reports:
         self.store, self.module, self.settling = store, module, settling
         self.tasks, self.random = tasks, SystemRandom()
         self.waiting = list[Pending]()
-        self.signal = asyncio.Event()
+        self.signal, self.closed = asyncio.Event(), False
         t, v = tables_of(module).job, rows_of(store, job=str)
         self.find = select(t.c.id, t.c.task, t.c.state, t.c.fence, t.c.attempt, t.c.released).where(t.c.id == v.c.job)
 
     async def report(self, reports: Sequence[Report]) -> list[Verdict]:
         """See `Control.report`. CallError where the database is away: it may be sent again."""
+        if self.closed:
+            raise NotRun(f"{self.module} stops: report again.")
         loop = asyncio.get_running_loop()
         pending = [Pending(report, loop.create_future()) for report in reports]
         self.waiting += pending
@@ -72,15 +74,17 @@ class Reports:
     async def run(self) -> None:
         """For ever: write down what has been reported."""
         CONTEXT.set(Context())
+        batch = list[Pending]()
         while True:
-            await self.signal.wait()
-            batch, self.waiting = self.waiting[:AT_ONCE], self.waiting[AT_ONCE:]
-            if not self.waiting:
-                self.signal.clear()
             try:
+                await self.signal.wait()
+                batch, self.waiting = self.waiting[:AT_ONCE], self.waiting[AT_ONCE:]
+                if not self.waiting:
+                    self.signal.clear()
                 await self.settle(batch)
             except asyncio.CancelledError:
-                refuse(batch, NotRun(f"{self.module} stops: report again."))
+                self.closed = True
+                refuse([*batch, *self.waiting], OutcomeUnknown(f"{self.module} stops: report again."))
                 raise
 
     async def settle(self, batch: Sequence[Pending]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from craton.calls.context import CONTEXT
 from craton.data.store import Unit
 from craton.errors import Misuse
-from craton.task import I, JobStatus, Length, O, Task, seconds
-from craton.tasks.jobs import HIGHEST, Jobs
+from craton.task import HIGHEST, I, JobStatus, Length, O, Task, seconds
+from craton.tasks.jobs import Jobs
 
 
 class Tasks:
