@@ -24,6 +24,8 @@ LINE_LIMIT = 1 << 20
 HEALTH_SECONDS = 2.0
 PR_SET_PDEATHSIG = 1
 NOWHERE = Address()
+SETTLED = 1.0
+"""Seconds after which a program that answers nowhere is taken to be ready."""
 libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -38,7 +40,7 @@ class GivenUp(CratonError):
 @dataclass(frozen=True, slots=True)
 class Program:
     """What to run: its name for people, its command, its environment, and where it answers once it is ready: with 200
-    to a GET of `health`, where that is a path.
+    to a GET of `health`, where that is a path. One that answers nowhere is ready when it has lived for a second.
 
     `drain` lets one that does not do so itself finish its requests, before it is asked to stop.
     """
@@ -105,7 +107,10 @@ class Child:
 
     async def watch(self) -> None:
         """Note when it answers: who got so far is started again soon when it dies."""
-        while not await answers(self.program.answers_at, self.program.health):  # noqa: ASYNC110  # it is another process
+        place = self.program.answers_at
+        if place == NOWHERE:
+            await asyncio.sleep(SETTLED)
+        while place != NOWHERE and not await answers(place, self.program.health):  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
         self.ready.set()
         self.backoff.tries = 0

@@ -20,8 +20,9 @@ class Environment:
 
     `database` is a URL. It answers at `listen` by rpc, at `http` over HTTP (its edge, and other services by rest), and
     at `grpc` by gRPC; `peers`, `rest_peers` and `grpc_peers` are where the others do. `secret` is what all services of
-    one installation share, `broker` the URL of the RabbitMQ server by which events go, if any, and `record` the file
-    for the traffic between modules, where it is recorded. `tls` is the folder that `craton certs` made, or three files
+    one installation share, `broker` the URL of the RabbitMQ server by which events go and jobs are rung for, or of the
+    SQS queues for jobs, if any; `jobs` is where it answers workers over HTTP, and `record` the file for the traffic
+    between modules, where it is recorded. `tls` is the folder that `craton certs` made, or three files
     (certificate,key,ca), or "off" where the network itself is trusted.
     """
 
@@ -36,6 +37,7 @@ class Environment:
     rest_peers: Peers = field(default_factory=dict)
     grpc_peers: Peers = field(default_factory=dict)
     broker: str | None = field(default=None, repr=False)  # it may hold a password
+    jobs: str | None = None
     tls: str | None = None
     record: str | None = None
 
@@ -63,7 +65,8 @@ class Environment:
             "TOPOLOGY": self.topology, "SERVICE": self.service, "SECRET": self.secret.decode(),
             "DATABASE": self.database, "LISTEN": self.listen, "HTTP": self.http, "GRPC": self.grpc,
             "PEERS": written(self.peers), "REST_PEERS": written(self.rest_peers),
-            "GRPC_PEERS": written(self.grpc_peers), "BROKER": self.broker, "TLS": self.tls, "RECORD": self.record,
+            "GRPC_PEERS": written(self.grpc_peers), "BROKER": self.broker, "JOBS": self.jobs, "TLS": self.tls,
+            "RECORD": self.record,
         }
         return {f"CRATON_{name}": text for name, text in found.items() if text}
 
@@ -99,10 +102,18 @@ def database_of(url: str) -> str:
 
 
 def broker_of(url: str) -> str:
-    """A URL of a RabbitMQ server; it is not repeated when it is wrong, since it may hold a password."""
-    if not url.startswith(("amqp://", "amqps://")):
-        raise SettingsError("write amqp://user:password@host:5672/virtual-host for a broker, or amqps:// for TLS.")
+    """A URL of a RabbitMQ server, or of queues in SQS; it is not repeated when it is wrong, since it may hold a
+    password."""
+    if not url.startswith(("amqp://", "amqps://", "sqs://")):
+        raise SettingsError(
+            "write amqp://user:password@host:5672/virtual-host for a broker, amqps:// for TLS, or sqs://REGION/PREFIX."
+        )
     return url
+
+
+def carries_events(broker: str) -> bool:
+    """Whether events go by a broker: SQS only rings for jobs."""
+    return not broker.startswith("sqs:")
 
 
 def address_of(text: str) -> str:
@@ -141,7 +152,7 @@ def peers_of(text: str, address: Callable[[str], str] = address_of) -> Peers:
 READERS: Mapping[str, Callable[[str], Any]] = {
     "topology": str, "service": str, "secret": secret_of, "database": database_of, "listen": address_of,
     "http": place_of, "grpc": place_of, "peers": peers_of, "rest_peers": partial(peers_of, address=origin_of),
-    "grpc_peers": partial(peers_of, address=place_of), "broker": broker_of, "tls": str, "record": str,
+    "grpc_peers": partial(peers_of, address=place_of), "broker": broker_of, "jobs": place_of, "tls": str, "record": str,
 }
 REQUIRED = {
     "topology": "the name of a topology, such as monolith",

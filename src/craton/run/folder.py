@@ -48,10 +48,14 @@ class Installation(msgspec.Struct, frozen=True):
 
 
 class Whereabouts(msgspec.Struct, frozen=True):
-    """Where the services of a running installation answer: addresses by service, one for each replica."""
+    """Where the services of a running installation answer: addresses by service, one for each replica.
+
+    `workers`: the variables by which workers find their controllers, and the settings that all have.
+    """
 
     topology: str
     peers: dict[str, tuple[str, ...]]
+    workers: dict[str, str] = {}
 
 
 class Folder:

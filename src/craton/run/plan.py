@@ -1,37 +1,43 @@
-"""What `craton run` starts for a topology: companions first, then services, then the gateway in front of them."""
+"""What `craton run` starts for a topology: companions first, then services, the gateway before them, and workers."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from craton.application import Application
 from craton.calls.links.rpc.address import Address
+from craton.pools import Pool
 from craton.run.child import Program
 from craton.run.databases import databases_of
 from craton.run.environment import READERS, Environment
-from craton.run.folder import Folder
+from craton.run.folder import Folder, Whereabouts
 from craton.run.foreign import filled, program_of
+from craton.run.workers import WorkerEnvironment, program_of_pool, written
+from craton.tasks.door import token_of
 from craton.topology import GATEWAY, Companion, Service, Setup, Topology, topology_file
 
 if TYPE_CHECKING:
     from craton.run.gateway.envoy import Envoy
 
 HOST = "127.0.0.1"
+BLOBS = "CRATON_BLOBS"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that is decided before the first process starts. `package` is where the application stands.
 
-    `gateway` is what stands in front of the services: Craton's own, which one process needs not, or Envoy. `grpc`: the
-    port at which Craton's own answers clients outside by gRPC, if it does.
+    `given` are the settings of topology.toml. `gateway` is what stands in front of the services: Craton's own, which
+    one process needs not, or Envoy. `grpc`: the port at which Craton's own answers clients outside by gRPC, if it does.
     """
 
     package: str
@@ -47,6 +53,7 @@ class Plan:
     record: Path | None = None
     gateway: str = "craton"
     grpc: int | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -65,14 +72,28 @@ class Plan:
             from craton.run.gateway.process import envoy_program
 
             edges = [self.program(GATEWAY, 1)] if any(s.command for s in self.topology.services) else []
-            return companions, [*services, *edges], [envoy_program(self)]
-        return companions, services, [] if self.is_one_process() else [self.program(GATEWAY, 1)]
+            return companions, [*services, *edges], [envoy_program(self), *self.workers()]
+        gateways = [] if self.is_one_process() else [self.program(GATEWAY, 1)]
+        return companions, services, [*gateways, *self.workers()]
+
+    def workers(self) -> Sequence[Program]:
+        """The processes of all pools."""
+        return [self.worker(pool, n) for pool in self.topology.workers for n in range(1, pool.replicas + 1)]
 
     @cached_property
     def ports(self) -> dict[str, int]:
         """Where each companion listens, and each process in another language."""
         abroad = [f"{s.name}.{n}" for s in self.topology.services if s.command for n in range(1, s.replicas + 1)]
-        return {name: self.folder.port_of(name) for name in (*(one.name for one in self.companions), *abroad)}
+        jobs = [self.door(s, n) for s in self.topology.services if self.tasks_in(s) for n in range(1, s.replicas + 1)]
+        return {name: self.folder.port_of(name) for name in (*(one.name for one in self.companions), *abroad, *jobs)}
+
+    def door(self, service: Service, replica: int) -> str:
+        """What the port is remembered by at which a process answers workers."""
+        return f"{service.name}.{replica}.jobs"
+
+    def tasks_in(self, service: Service) -> list[str]:
+        """The modules of a service that have tasks."""
+        return [name for name in service.modules if self.application.module(name).tasks]
 
     @cached_property
     def envoy(self) -> Envoy:
@@ -94,11 +115,14 @@ class Plan:
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """What companions tell the application, where it was not told by hand."""
-        return {
-            name: self.filled(text, companion.name, port=self.ports[companion.name], url=self.url)
-            for companion in self.companions for name, text in companion.settings.items() if name not in os.environ
-        }
+        """What topology.toml and companions tell all processes, where nobody did by hand; and where blobs are."""
+        places = dict(data=self.folder.path, here=topology_file(self.package).parent, url=self.url)
+        found = {BLOBS: f"file://{quote(str(self.folder.path))}/blobs"}
+        found |= {name: filled(text, "settings", **places) for name, text in self.given.items()}
+        for companion in self.companions:
+            port = self.ports[companion.name]
+            found |= {n: self.filled(t, companion.name, port=port, url=self.url) for n, t in companion.settings.items()}
+        return {name: text for name, text in found.items() if name not in os.environ}
 
     def companion(self, companion: Companion) -> Program:
         """What stands in for a part of the outside world: no part of the application, so it knows no secret."""
@@ -125,6 +149,7 @@ class Plan:
             grpc=f"{HOST}:{self.grpc}" if edge and self.grpc else (
                 self.address(service, replica, "grpc") if "grpc" in asked else None
             ),
+            jobs=f"{HOST}:{self.ports[self.door(service, replica)]}" if self.tasks_in(service) else None,
             record=str(self.record.resolve()) if self.record else None,
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
@@ -143,6 +168,31 @@ class Plan:
             secret=self.folder.secret(), environ=self.environ | self.settings,
         )
 
+    def worker(self, pool: Pool, replica: int) -> Program:
+        """One process of a pool. It knows a token, which is of no use but for jobs."""
+        name = f"{pool.name}-{replica}-{secrets.token_hex(2)}"
+        told = self.worker_environment(pool, name, ready=f"{self.sockets}/{pool.name}.{replica}.worker")
+        return program_of_pool(
+            pool, replica, package=self.package, topology=self.topology, told=told,
+            data=self.folder.directory(pool.name), here=topology_file(self.package).parent,
+            environ=self.environ | self.settings,
+        )
+
+    def worker_environment(self, pool: Pool, name: str, *, ready: str | None) -> WorkerEnvironment:
+        """What a worker of a pool is told."""
+        return WorkerEnvironment(
+            application=self.application.name, controllers=self.controllers, token=token_of(self.folder.secret()),
+            queues=pool.queues, slots=pool.slots, worker=name, broker=self.broker, ready=ready,
+        )
+
+    @property
+    def controllers(self) -> dict[str, tuple[str, ...]]:
+        """Where workers reach each module's controllers."""
+        return {
+            module: tuple(f"http://{HOST}:{self.ports[self.door(s, n)]}" for n in range(1, s.replicas + 1))
+            for s in self.topology.services for module in self.tasks_in(s)
+        }
+
     def address(self, service: Service, replica: int, kind: str = "rpc") -> str:
         """Where one process of a service answers the others by a kind of link."""
         if service.command:
@@ -157,6 +207,12 @@ class Plan:
             if other is not service
             and (kind in self.topology.kinds(service, other) or (kind == "rpc" and not other.command))
         }
+
+    def whereabouts(self) -> Whereabouts:
+        """Where others find all this while it runs."""
+        told = {"CRATON_CONTROLLERS": written(self.controllers), "CRATON_BROKER": self.broker or ""}
+        found = self.settings | {name: text for name, text in told.items() if text}
+        return Whereabouts(self.topology.name, self.peers(GATEWAY), found if self.controllers else {})
 
     def setup_program(self) -> Program | None:
         """What sets the data up once the services are ready."""

@@ -37,6 +37,7 @@ from craton.messages.events import Events
 from craton.messages.streams import Streams
 from craton.messages.transport import Broker, Transport
 from craton.module import Module
+from craton.run.environment import carries_events
 from craton.run.hosting import STATUS, Hosted
 from craton.run.operator import offered
 from craton.run.post import EVENTS, Apart, Direct, Post
@@ -46,6 +47,7 @@ from craton.sagas.tasks import Tasks as SagaTasks
 from craton.settings import Settings, settings_of
 from craton.sources import Clock, Ids, SystemClock, SystemIds
 from craton.tasks.controller import Controller, lease_of
+from craton.tasks.doorbell import Doorbell, doorbell_at
 from craton.tasks.tasks import Tasks
 from craton.topology import GATEWAY, Topology
 from craton.values import Fault
@@ -99,6 +101,7 @@ class Process:
         self.hosted: dict[str, Hosted] = {}
         self.streams: dict[str, Streams] = {}
         self.controllers: dict[str, Controller] = {}
+        self.doorbell: Doorbell | None = None
         self.stubs: dict[tuple[str, str], Any] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.sites: dict[str, Any] = {}
@@ -148,6 +151,9 @@ class Process:
         self.store = await stack.enter_async_context(open_store(self.database, list(found)))
         owner = self.ids.new(self.name)
         self.post = await self.open_post(owner, stack)
+        if self.broker is not None and any(self.application.module(name).tasks for name in found):
+            doorbell = doorbell_at(self.broker, application=self.application.name)
+            self.doorbell = await stack.enter_async_context(doorbell)
         for module, implementation in self.in_order(found):
             await self.host(module, implementation, owner, stack)
         for effect in (effect for hosted in self.hosted.values() for effect in hosted.settle.effects.values()):
@@ -167,7 +173,7 @@ class Process:
         """What events travel by."""
         transport: Transport = Direct(self.reach)
         broker: Broker | None = None
-        if self.broker is not None and len(self.topology.services) > 1:
+        if self.broker is not None and carries_events(self.broker) and len(self.topology.services) > 1:
             opened = broker_at(self.broker, self.application, service=self.name, clock=self.clock, ids=self.ids)
             broker = await stack.enter_async_context(opened)
             transport = Apart(transport, broker, {*self.service.modules, *self.topology.abroad})
@@ -289,7 +295,7 @@ class Process:
             self.controllers[module] = Controller(
                 self.store, module, list(self.application.module(module).tasks), application=self.application.name,
                 events=self.events(module), ids=self.ids, wake_sagas=partial(self.wake_sagas, module),
-                lease=lease_of(self.environ),
+                lease=lease_of(self.environ), retention=retention_of(self.environ), doorbell=self.doorbell,
             )
         return self.controllers[module]
 

@@ -10,16 +10,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from craton.application import find_application, implementations
+from craton.application import Application, find_application, implementations
 from craton.errors import SettingsError
+from craton.pools import check_pools
 from craton.run.child import SUPERVISOR, Child, GivenUp, Program, Say, ending, next_line, start
 from craton.run.databases import engine_of, migrate_all
 from craton.run.environment import broker_of
-from craton.run.folder import Folder, Installation, Whereabouts, free_port, is_free
+from craton.run.folder import Folder, Installation, free_port, is_free
 from craton.run.loading import load_application
 from craton.run.plan import Plan
 from craton.run.printer import Printer
-from craton.topology import GATEWAY, load_companions, load_setup, topology_file
+from craton.tasks.handlers import handlers_of
+from craton.topology import Topology, load_companions, load_settings, load_setup, topology_file
 
 PATIENCE = 15.0  # seconds that a process is given to finish its calls
 REMINDER = 10.0  # seconds between lines that say what is still waited for
@@ -56,10 +58,11 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
     """What to start; everything that can be refused is refused here."""
     application, topology = load_application(options.package, options.topology)
     implementations(application, [module.name for module in application.modules])
+    check_workers(application, topology)
     engine, file = engine_of(options.database), topology_file(options.package)
     plan = Plan(
         package=options.package, application=application, topology=topology, companions=load_companions(file),
-        setup=load_setup(file), folder=folder, sockets=sockets, database=options.database,
+        setup=load_setup(file), given=load_settings(file), folder=folder, sockets=sockets, database=options.database,
         port=options.port or free_port(), broker=options.broker and broker_of(options.broker), record=options.record,
         gateway=options.gateway, grpc=free_port() if options.grpc == 0 else options.grpc,
     )
@@ -71,6 +74,13 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
         if not is_free(port):
             raise SettingsError(f"port {port} is in use: stop what uses it, or give another one by {option}.")
     return plan
+
+
+def check_workers(application: Application, topology: Topology) -> None:
+    """Refuse workers that could not do what they are to do, before anything is started."""
+    services = [service.name for service in topology.services]
+    check_pools(topology.workers, application.modules, f"topology {topology.name}", services=services)
+    handlers_of(application.modules, [queue for pool in topology.workers if not pool.command for queue in pool.queues])
 
 
 def printer_for(plan: Plan) -> Printer:
@@ -88,7 +98,7 @@ async def supervise(plan: Plan, say: Say) -> None:
     try:
         await migrate_all(plan.application, plan.topology, plan.databases())
         async with AsyncExitStack() as stack:
-            stack.enter_context(plan.folder.tell(Whereabouts(plan.topology.name, plan.peers(GATEWAY))))
+            stack.enter_context(plan.folder.tell(plan.whereabouts()))
             for stage in plan.stages():
                 await stack.enter_async_context(running(stage, say))
             await set_up(plan, say)
@@ -148,6 +158,11 @@ def announce(plan: Plan, say: Say) -> None:
     engine = "PostgreSQL" if plan.database else "SQLite"
     say(SUPERVISOR, f"{plan.application.name} is ready at {plan.url} ({plan.topology.name}, {engine})")
     say(SUPERVISOR, f"the API: {plan.url}/openapi.json   the data: {plan.folder.path}   Ctrl-C stops it")
+    for pool in plan.topology.workers:
+        processes = f"{pool.replicas} processes" if pool.replicas > 1 else "1 process"
+        slots = f"{pool.slots} slots each" if pool.replicas > 1 else f"{pool.slots} slots"
+        why = " (the topology has no workers of its own)" if plan.topology.unwritten else ""
+        say(SUPERVISOR, f"workers {pool.name}: {processes}, {slots}, for {', '.join(pool.queues)}{why}")
     if plan.grpc:
         say(SUPERVISOR, f"by gRPC: 127.0.0.1:{plan.grpc}")
     if plan.gateway == "envoy":

@@ -24,6 +24,8 @@ GRACE = 10.0
 """Seconds that what runs may go on when the worker stops."""
 CLEAN = 10.0
 """Seconds that it may take to remove what an attempt has made."""
+HIDDEN = frozenset({"CRATON_WORKER_TOKEN", "CRATON_SECRET", "CRATON_BROKER", "CRATON_DATABASE"})
+"""What child processes have no use for, and what they start even less."""
 log = logging.getLogger("craton.tasks")
 
 
@@ -41,7 +43,8 @@ class Worker:
         grace: float = GRACE,
     ) -> None:
         self.name, self.handlers, self.queues, self.slots, self.grace = name, handlers, tuple(queues), slots, grace
-        self.supplies, self.children = Supplies(environ), Children(environ)
+        self.supplies = Supplies(environ)
+        self.children = Children({name: text for name, text in environ.items() if name not in HIDDEN})
         self.supplies.check(handlers.values())
         self.sources, self.doorbell = tuple(sources), doorbell
         self.reporters = {id(source): Reporter(source.control, self.forget) for source in sources}
