@@ -41,6 +41,8 @@ class JobSteps(Window):
                     input, told = call.arguments.input, f"{self.record.id}:{step}"  # type: ignore[attr-defined]
                     entry.answer = (await self.known_tasks.jobs.add(unit, task, input, saga=told)).encode()
                 self.note(step, entry)
+        if steps:
+            reach("W0")
 
     @property
     def known_tasks(self) -> Tasks:
@@ -57,6 +59,7 @@ class JobSteps(Window):
             with away():
                 alarm = await self.arrivals.latest(self.alarm)
             if not (left := await self.look_for_ends(steps)):
+                reach("W17")
                 return
             if not stopped and (failing or any(entry.status in ("failed", "fault") for _, entry in steps.values())):
                 await self.cancel_jobs(left)
