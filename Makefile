@@ -6,7 +6,7 @@ INSTALL := $(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python
 LOCK := $(BIN)/uv pip compile --system-certs --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help setup develop system run test lint format chaos crashtest fuzz bench lock clean
+.PHONY: help setup develop system run video test lint format chaos crashtest fuzz bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 12
@@ -41,10 +41,19 @@ workers/node/node_modules/ready: workers/node/package-lock.json | system
 	@npm ci --prefix workers/node --prefer-offline --loglevel=error
 	@touch $@
 
+apps/video/node_modules/ready: apps/video/package-lock.json | system
+	@npm ci --prefix apps/video --prefer-offline --loglevel=error
+	@touch $@
+
 run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
 	@$(BIN)/craton run apps.store
 
-test: develop system tests/node/node_modules/ready workers/node/node_modules/ready  ## all tests but the nightly ones
+video: setup apps/video/node_modules/ready  ## the video application, as a monolith on SQLite, at http://127.0.0.1:8000
+	@$(BIN)/craton run apps.video
+
+NODE = $(addsuffix /node_modules/ready,tests/node workers/node apps/video)
+
+test: develop system $(NODE)  ## all tests but the nightly ones
 	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile
 
 lint: develop  ## style and types
@@ -73,5 +82,5 @@ lock: $(BIN)/uv  ## the newest versions of everything, written down with their h
 	@echo uv | $(LOCK) - -o requirements-uv.txt
 
 clean:  ## remove what the other commands made, the store's data included
-	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist tests/node/node_modules workers/node/node_modules
+	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist $(dir $(NODE))
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

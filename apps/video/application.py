@@ -6,6 +6,7 @@ from apps.store.users.contract import Users
 from apps.store.users.settings import UserSettings
 from apps.video.playback.contract import Playback
 from apps.video.playback.settings import PlaybackSettings
+from apps.video.site.settings import SiteSettings
 from apps.video.uploads.contract import Uploads
 from apps.video.uploads.settings import TusSettings, UploadSettings
 from apps.video.uploads.tasks import join, remove, sweep
@@ -34,5 +35,6 @@ video = Application("video", [
         "playback", Playback, "apps.video.playback.module:Projector", owner="delivery", settings=PlaybackSettings,
         tables="apps.video.playback.tables:metadata", migrations="apps.video.playback.migrations",
     ),
+    Module("site", asgi="apps.video.site.site:site", owner="web", settings=SiteSettings),
     Module("media", asgi="apps.video.media.files:files", path="/media", owner="delivery"),
 ])
