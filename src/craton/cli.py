@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     )
     with_application(command(check, "find what is wrong with an application, without running it"))
     add_proto(command(proto, "show contracts as .proto files for gRPC, or write them and lock their numbers"))
+    add_asyncapi(command(asyncapi, "show what goes over brokers and to workers, as an AsyncAPI 3 document"))
     add_diff(command(diff, "show what changes when an application moves from one topology to another"))
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
@@ -201,6 +202,13 @@ def add_proto(parser: argparse.ArgumentParser) -> None:
     with_application(parser).add_argument("--module", help="only this one")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write the files there, and the numbers to proto.lock")
     parser.add_argument("--check", action="store_true", help="only say whether proto.lock knows every field")
+
+
+def add_asyncapi(parser: argparse.ArgumentParser) -> None:
+    """`craton asyncapi apps.video --to docs`."""
+    with_application(parser).add_argument(
+        "--to", type=Path, metavar="DIR", help="write it there, and the JSON Schemas of tasks' inputs and outputs",
+    )
 
 
 def add_diff(parser: argparse.ArgumentParser) -> None:
@@ -341,6 +349,20 @@ def proto(asked: argparse.Namespace) -> None:
         file = topology_file(asked.application).with_name(LOCK)
         file.write_text(lock(schema.numbers))
         print("\n".join([*written, f"{file}: commit it"]))
+
+
+def asyncapi(asked: argparse.Namespace) -> None:
+    """Print the document, or write it."""
+    import msgspec
+
+    from craton.application import find_application
+    from craton.export.asyncapi import document, write
+
+    application = find_application(asked.application)
+    if asked.to is None:
+        print(msgspec.json.format(msgspec.json.encode(document(application))).decode())
+    else:
+        print("\n".join(str(file) for file in write(application, asked.to)))
 
 
 def check_numbers(package: str) -> None:
