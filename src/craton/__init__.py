@@ -49,13 +49,14 @@ if TYPE_CHECKING:
     from craton.messages.streams import Repository, Stream, Streams
     from craton.run.operating import Operator
     from craton.sagas.saga import Saga
-    from craton.tasks.job import Job
+    from craton.tasks.job import ChildJob, Job
     from craton.tasks.tasks import Tasks
 
 NEEDS = {
     "Blobs": "craton.blobs",
     "Call": "craton.calls.call",
     "Caller": "craton.calls.context",
+    "ChildJob": "craton.tasks.job",
     "Database": "craton.data.database",
     "Door": "craton.edge.door",
     "Events": "craton.messages.events",
@@ -74,13 +75,13 @@ NEEDS = {
 """Where the names stand that are imported when they are used, so that contracts load no database and no server."""
 
 __all__ = [
-    "Application", "Blobs", "Call", "CallError", "CallInsideTransaction", "Caller", "Clock", "CommandInsideCommand",
-    "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed", "Fault", "Ids",
-    "InvalidArguments", "Job", "JobFailed", "JobStatus", "KeyReused", "Misuse", "Module", "NotAllowed",
-    "NotAuthenticated", "NotRun", "Offload", "Operator", "OutcomeUnknown", "OutsideStep", "Page", "Projected",
-    "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Retry", "Saga", "Secret", "Settings", "SettingsError",
-    "StillRunning", "Stream", "Streams", "Task", "Tasks", "Tokens", "Topology", "UnknownEvent", "Value", "Version",
-    "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
+    "Application", "Blobs", "Call", "CallError", "CallInsideTransaction", "Caller", "ChildJob", "Clock",
+    "CommandInsideCommand", "CratonError", "Database", "DeclarationError", "Door", "Event", "Events", "Failed",
+    "Fault", "Ids", "InvalidArguments", "Job", "JobFailed", "JobStatus", "KeyReused", "Misuse", "Module",
+    "NotAllowed", "NotAuthenticated", "NotRun", "Offload", "Operator", "OutcomeUnknown", "OutsideStep", "Page",
+    "Projected", "Projection", "QueryWrote", "ReplayDiffers", "Repository", "Retry", "Saga", "Secret", "Settings",
+    "SettingsError", "StillRunning", "Stream", "Streams", "Task", "Tasks", "Tokens", "Topology", "UnknownEvent",
+    "Value", "Version", "VersionConflict", "Withdrawn", "command", "effect", "on", "query", "saga",
 ]
 
 
