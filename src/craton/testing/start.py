@@ -16,6 +16,7 @@ from contextlib import (
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import quote
 
 from craton.application import Application, package_of
 from craton.calls.context import NOBODY, Caller, context
@@ -25,15 +26,18 @@ from craton.data.migrations import migrate
 from craton.errors import DeclarationError
 from craton.module import Module
 from craton.run.folder import free_port
-from craton.run.foreign import HOST, program_of
+from craton.run.foreign import HOST, filled, program_of
 from craton.run.grants import OPERATOR
+from craton.run.jobs import serve_jobs
 from craton.run.linking import KINDS, Way
 from craton.run.operating import Operator
 from craton.run.process import Process
+from craton.run.workers import modules_with_tasks
 from craton.settings import settings_of
 from craton.sources import Clock, Ids
 from craton.testing.abroad import Abroad
-from craton.topology import Service, Topology, load_topologies, topology_file
+from craton.testing.pools import Pooled
+from craton.topology import Service, Topology, load_settings, load_topologies, topology_file
 
 T = TypeVar("T")
 SECRET = b"a secret that only tests know"
@@ -41,7 +45,10 @@ NO_FILE = Path("an application made by a test has no topology.toml")
 
 
 class Running:
-    """A running application. `processes` holds its services by name; each can be stopped and opened again."""
+    """A running application. `processes` holds its services by name, `pools` its workers; each can be stopped and
+    opened again."""
+
+    secret = SECRET
 
     def __init__(
         self, application: Application, topology: Topology, *, link: str, databases: Mapping[str, str], **options: Any
@@ -52,6 +59,8 @@ class Running:
         self.processes: dict[str, Process] = {}
         self.sockets, self.ports = Path(), {s.name: free_port() for s in topology.services if s.command}
         self.doors: dict[str, AbstractAsyncContextManager[object]] = {}
+        self.pools: dict[str, Pooled] = {}
+        self.job_ports = {s.name: free_port() for s in topology.services if any(p.command for p in topology.workers)}
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module: the implementation itself in a monolith with plain calls, else what sends the calls there."""
@@ -101,15 +110,22 @@ class Running:
     async def opened(self) -> AsyncIterator[None]:
         """All services run, and what stands in front of them."""
         try:
-            for name in [*(s.name for s in self.topology.services), "gateway"]:
+            services, pools = self.topology.services, self.topology.workers
+            for name in [*(s.name for s in services), "gateway", *(pool.name for pool in pools)]:
                 await self.open(name)
             yield
         finally:
+            for name in list(self.pools):
+                await self.close(name)
             for name in reversed([*self.doors.keys() - self.processes.keys(), *self.processes]):
                 await self.close(name)
 
     async def open(self, name: str) -> None:
-        """Start one service; one in another language as a process of its own."""
+        """Start one service, or one pool; those in another language as processes of their own."""
+        for pool in self.topology.workers:
+            if pool.name == name:
+                self.pools[name] = await Pooled(self, pool).__aenter__()
+                return
         service = self.topology.service(name)
         if service.command:
             self.doors[name] = await self.program(service).__aenter__()
@@ -122,9 +138,22 @@ class Running:
         if self.link in KINDS and process.service.modules:
             self.doors[name] = KINDS[self.link].serve(process, self.address(name))
             await self.doors[name].__aenter__()
+        if self.job_ports and process.controllers:
+            self.doors[f"{name} jobs"] = serve_jobs(process, f"{HOST}:{self.job_ports[name]}")
+            await self.doors[f"{name} jobs"].__aenter__()
+
+    @property
+    def controllers(self) -> dict[str, tuple[str, ...]]:
+        """Where workers in other processes reach the controllers of each module."""
+        homes = {module: self.topology.home_of(module).name for module in modules_with_tasks(self.application)}
+        return {module: (f"http://{HOST}:{self.job_ports[home]}",) for module, home in homes.items()}
 
     async def close(self, name: str) -> None:
-        """Stop one service; calls to it are not run until it is opened again."""
+        """Stop one service, to which calls are not run until it is opened again; or one pool."""
+        if name in self.pools:
+            await self.pools.pop(name).__aexit__(None, None, None)
+        if f"{name} jobs" in self.doors:
+            await self.doors.pop(f"{name} jobs").__aexit__(None, None, None)
         if name in self.doors:
             await self.doors.pop(name).__aexit__(None, None, None)
         if name in self.processes:
@@ -176,7 +205,10 @@ async def start(
     link="rest" or "grpc", every call goes over a socket by that kind of link, still within this process. With
     link="rpc", the services are real processes (see `Processes`), linked as their topology says, which must be one of
     the file. `database` is a PostgreSQL URL (each service gets a database of its own), else SQLite files in `data`, or
-    in a temporary directory. `broker`: the URL of a RabbitMQ server.
+    in a temporary directory. `broker`: the URL of a RabbitMQ server, or of queues in SQS for jobs.
+
+    The topology's workers run here, too; handlers that are a plain `def`, and pools of programs in other languages, in
+    processes of their own.
     """
     if link == "rpc":
         from craton.testing.processes import start_processes
@@ -195,11 +227,22 @@ async def start(
         for service in ours:
             if kept := application.kept(service.modules):
                 await migrate(databases[service.name], kept)
-        options = dict(environ=environ or {}, clock=clock, ids=ids, broker=broker)
+        environ = settings_for(application, folder) | dict(environ or {})
+        options = dict(environ=environ, clock=clock, ids=ids, broker=broker)
         running = Running(application, found, link=link, databases=databases, **options)
         running.sockets = stack.enter_context(directory(None))
         async with running.opened():
             yield running
+
+
+def settings_for(application: Application, folder: Path) -> dict[str, str]:
+    """What the application's topology.toml tells all processes, and where its blobs are."""
+    found, package = {"CRATON_BLOBS": f"file://{quote(str(folder.absolute()))}/blobs"}, package_of(application)
+    if package:
+        file = topology_file(package)
+        places = dict(data=folder.absolute(), here=file.parent, url="http://localhost")
+        found |= {name: filled(text, "settings", **places) for name, text in load_settings(file).items()}
+    return found
 
 
 def topology_named(application: Application, name: str) -> Topology:

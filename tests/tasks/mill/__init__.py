@@ -1,0 +1,1 @@
+"""A mill whose workers grind grain: what the tests of workers run."""
