@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
@@ -57,7 +57,7 @@ develop = Task("develop", Frame, Picture, queue="darkroom", retries=1, raises=Bl
 big = Task("big", Frame, Picture, queue="graphics", weight=4)
 short = Task("short", Frame, Picture, queue="graphics", expires=timedelta(minutes=5))
 sweep = Task("sweep", Sweep, Swept, queue="house", every=timedelta(hours=1))
-NAMED = {task.name: task for task in (render, develop, big, short)}
+NAMED: dict[str, Task[Any, Any]] = {task.name: task for task in (render, develop, big, short)}
 
 
 class Studio(Protocol):

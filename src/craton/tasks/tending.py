@@ -20,6 +20,7 @@ from craton.tasks.settling import End, Settling
 
 MARGIN = 5.0
 """Seconds after its time limit at which a job is taken from a worker that has not ended it."""
+NOBODY = "no worker began with it in time"
 PIECE = 500
 """Jobs that are tended at once."""
 
@@ -45,7 +46,7 @@ class Tending:
         self.find_expired = select(t.c.id).where(unbegun, known).limit(PIECE)
         v = rows_of(store, job=str)
         self.expire_all = update(t).where(t.c.id == v.c.job, unbegun).values(
-            state=STATES["expired"], updated=now, code="Expired"
+            state=STATES["expired"], updated=now, code="Expired", error=NOBODY
         ).returning(t.c.id, t.c.task, t.c.saga, t.c.input, t.c.trace)
 
     def late(self, task: Task[Any, Any], seconds: float, since: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -93,7 +94,7 @@ class Tending:
         async def body(unit: Unit) -> None:
             asked = given({"job": job} for job in found)
             for row in (await unit.execute(self.module, self.expire_all, asked)).all():
-                ended = Ended(row.id, row.task, "expired", "Expired", "no worker began with it in time")
+                ended = Ended(row.id, row.task, "expired", "Expired", NOBODY)
                 await self.settling.ends.tell(unit, Told(ended, row.saga, row.input, row.trace))
 
         if found:
