@@ -364,7 +364,7 @@ async def test_jobs_belong_to_commands_of_their_module(desk: Desk) -> None:
     assert isinstance(room, Room)
     with pytest.raises(Misuse, match="outside a command"):
         await room.tasks.submit(render, Frame(1))
-    with pytest.raises(Misuse, match="write `await saga.step"):
+    with pytest.raises(Misuse, match="its jobs run on workers"):
         await render(Frame(1))
 
 
