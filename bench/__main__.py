@@ -18,6 +18,7 @@ GROUPS = {
     "edge": "commands over HTTP, with their event and their inbox row",
     "events": "an event, from publishing to applied in another service",
     "sagas": "a saga of four steps",
+    "tasks": "jobs of tasks, from submitting to run by a worker",
     "service": "one idle service: how soon it answers, and its memory",
 }
 

@@ -1,0 +1,1 @@
+"""A module whose jobs do nothing: what the benchmarks of tasks submit."""

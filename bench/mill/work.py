@@ -1,0 +1,12 @@
+"""What workers do."""
+
+from __future__ import annotations
+
+from bench.mill.tasks import Flour, Grain
+from bench.tally import TALLY
+
+
+async def grind_grain(grain: Grain) -> Flour:
+    """Nothing, and count it."""
+    TALLY.add(grain.at)
+    return Flour()
