@@ -82,5 +82,5 @@ lock: $(BIN)/uv  ## the newest versions of everything, written down with their h
 	@echo uv | $(LOCK) - -o requirements-uv.txt
 
 clean:  ## remove what the other commands made, the store's data included
-	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist $(dir $(NODE))
+	@rm -rf .venv .craton .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist workers/java/out $(dir $(NODE))
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ from workers.conformance.kit import Kit
 ROOT = Path(__file__).parents[2]
 WORKERS = {
     "node": ["node", f"{ROOT}/workers/node/bin/craton-worker.js", f"{ROOT}/workers/node/test/kit.js"],
+    "java": [f"{ROOT}/workers/java/craton-worker", f"{ROOT}/workers/java/test/Kit.java"],
 }
 CHECKS: dict[str, dict[str, Check]] = {"http": EVERYWHERE | ALONE, "rabbitmq": EVERYWHERE | WITH_BROKER}
 CASES = [(worker, way, name) for worker in WORKERS for way, checks in CHECKS.items() for name in checks]

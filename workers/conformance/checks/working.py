@@ -61,10 +61,10 @@ async def several_jobs_run_at_once_but_no_more_than_there_are_slots(kit: Kit) ->
     for job in begun:
         await job.until(lambda job: len(job.reports) >= 2)
     assert [job for job in jobs if job.state == "leased"] == begun
+    assert kit.controller.most_at_once == SLOTS  # once they end there may be more: a slot is free before that is known
     gate.touch()
     for job in jobs:
         await job.ended("succeeded")
-    assert kit.controller.most_at_once == SLOTS
 
 
 async def a_heavy_job_waits_for_its_room_and_then_has_it_alone(kit: Kit) -> None:

@@ -42,7 +42,7 @@ export class Bells {
     const bells = [];
     while (this.held.length && !this.closed) {
       const weight = weightOf(this.held[0].event);
-      const alone = !this.worker.jobs.size && !this.reserved && !bells.length;
+      const alone = !this.worker.used && !this.reserved && !bells.length;
       if (weight > this.room && !alone) break;
       bells.push(this.held.shift());
       this.reserved += weight;

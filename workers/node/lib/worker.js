@@ -68,7 +68,7 @@ export class Worker {
   // Begin with jobs that were given; what no longer fits is given back.
   begin(events, door) {
     for (const event of events) {
-      const fits = weightOf(event) <= this.room || !this.jobs.size;
+      const fits = weightOf(event) <= this.room || !this.used;
       if (fits && !this.stopping.signal.aborted) this.start(event, door);
       else door.report(this.reportOf(event, "released"));
     }
@@ -96,11 +96,7 @@ export class Worker {
     this.jobs.set(`${event.taskid} ${event.taskfence}`, job);
     job.done = this.work(job)
       .catch((error) => this.log(`${event.taskname} ${event.taskid}: ${error.stack}`))
-      .finally(() => {
-        this.used -= weightOf(event);
-        this.jobs.delete(`${event.taskid} ${event.taskfence}`);
-        this.changed();
-      });
+      .finally(() => this.jobs.delete(`${event.taskid} ${event.taskfence}`));
   }
 
   async work(job) {
@@ -111,9 +107,16 @@ export class Worker {
     clearTimeout(limit);
     if (!job.why) job.why = how.failure ? "failed" : "succeeded";
     await job.stopped;
-    this.idle.push(slot);
+    this.free(slot, event);
     await this.tell(job, how);
     clearInterval(beats);
+  }
+
+  // A handler has ended: its room is free, also before its end is reported.
+  free(slot, event) {
+    this.idle.push(slot);
+    this.used -= weightOf(event);
+    this.changed();
   }
 
   // Stop a job that has not ended by itself.
