@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from craton.calls.link import Request
 from craton.calls.links.rest.places import EVENTS as PATH
 from craton.calls.links.rest.places import Asked
 from craton.calls.links.rpc.address import Address
-from craton.errors import DeclarationError
 from craton.messages.brokers.cloudevents import encode
 from craton.run.child import Program
 from craton.run.environment import Environment
+from craton.run.places import filled
 from craton.run.post import EVENTS
 from craton.topology import Service
 
@@ -53,16 +52,3 @@ def program_of(
     told = Environment(topology=topology, service=service.name, secret=secret, http=f"{HOST}:{port}")
     name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
     return Program(name, command, {**environ, **told.variables()}, Address(host=HOST, port=port), health=READY)
-
-
-def filled(text: str, name: str, **places: object) -> str:
-    """A text of topology.toml, its {placeholders} filled."""
-    places = {"python": shlex.quote(sys.executable), **places}
-    try:
-        return text.format(**places)
-    except (KeyError, IndexError, ValueError) as error:
-        *others, last = (f"{{{place}}}" for place in places)
-        raise DeclarationError(
-            f"topology.toml: {name}: {text!r} has a placeholder that nothing fills ({error}); "
-            f"there are {', '.join(others)} and {last}."
-        ) from error

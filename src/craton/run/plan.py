@@ -20,7 +20,8 @@ from craton.run.child import Program
 from craton.run.databases import databases_of
 from craton.run.environment import READERS, Environment
 from craton.run.folder import Folder, Whereabouts
-from craton.run.foreign import filled, program_of
+from craton.run.foreign import program_of
+from craton.run.places import filled
 from craton.run.workers import WorkerEnvironment, program_of_pool, written
 from craton.tasks.door import token_of
 from craton.topology import GATEWAY, Companion, Service, Setup, Topology, topology_file

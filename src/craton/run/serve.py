@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from craton.application import Application
@@ -20,6 +20,7 @@ from craton.run.jobs import serve_jobs
 from craton.run.linking import KINDS, Links
 from craton.run.loading import load_application
 from craton.run.process import Observer, Process
+from craton.run.starting import event_loop, log_to_stderr
 from craton.topology import Service
 
 POLL = 1.0  # seconds between looks at the migrations
@@ -34,24 +35,6 @@ def run(
     log_to_stderr(environment.service, package)
     with asyncio.Runner(loop_factory=event_loop()) as runner:
         runner.run(until_stopped(package, environment, environ, observer=observer))
-
-
-def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed; None stands for Python's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def log_to_stderr(service: str, package: str) -> None:
-    """Plain lines under the service's name; of libraries, only what is a warning or worse."""
-    form = f"{service} | %(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=form, datefmt="%H:%M:%S")
-    for ours in ("craton", package.partition(".")[0]):
-        logging.getLogger(ours).setLevel(logging.INFO)
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs each attempt; Craton says once how it is
 
 
 async def until_stopped(

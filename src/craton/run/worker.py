@@ -19,7 +19,7 @@ from craton.pools import Pool
 from craton.run.environment import secret_of
 from craton.run.folder import Folder, Whereabouts
 from craton.run.loading import load_application
-from craton.run.serve import event_loop, log_to_stderr
+from craton.run.starting import event_loop, log_to_stderr
 from craton.run.workers import WorkerEnvironment
 from craton.tasks.door import token_of
 from craton.tasks.doorbell import doorbell_at

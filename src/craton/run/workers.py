@@ -16,7 +16,7 @@ from craton.errors import SettingsError
 from craton.pools import Pool
 from craton.run.child import NOWHERE, Program
 from craton.run.environment import broker_of, origin_of
-from craton.run.foreign import filled
+from craton.run.places import filled
 from craton.tasks.worker import GRACE
 from craton.topology import Topology
 

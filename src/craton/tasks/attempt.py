@@ -18,6 +18,8 @@ Stopped = Literal["", "cancelled", "refused", "released"]
 Work = Callable[[], Coroutine[Any, Any, Outcome]]
 LINGER = 5.0
 """Seconds that a handler on the loop has to end when it is cancelled."""
+START = 60.0
+"""Seconds that it may take until a handler is called: its process starts, and imports it."""
 SHARE = 0.5
 """Seconds between two reports of progress."""
 log = logging.getLogger("craton.tasks")
@@ -31,6 +33,8 @@ class Attempt:
         self.loop = asyncio.get_running_loop()
         self.stopped: Stopped = ""
         self.running: asyncio.Task[Any] | None = None
+        self.over: asyncio.Future[None] = self.loop.create_future()
+        self.seconds, self.timer = START, self.loop.call_later(START, self.expire)
         self.reported = self.loop.time()
         self.beat = self.reported + job.tasklease / 3
         self.share: float | None = None
@@ -44,11 +48,12 @@ class Attempt:
     async def run(self, work: Work) -> Report | None:
         """Do the work within its time; what to report of it, None where it is not this worker's any more."""
         if self.was_stopped():  # before it began
+            self.timer.cancel()
             return self.ending(None)
         self.running = asyncio.current_task()
         working = self.loop.create_task(work(), name=self.job.taskid)
         try:
-            await asyncio.wait({working}, timeout=self.job.tasktimeout)
+            await asyncio.wait((working, self.over), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if not working.done():
                 await self.end(working)
@@ -57,10 +62,25 @@ class Attempt:
             return self.ending(working)
         finally:
             self.running = None
+            self.timer.cancel()
         if not working.done():
             await self.end(working)
-            return self.outcome(failed("timeout", f"it took longer than {self.job.tasktimeout} s"))
+            return self.outcome(failed("timeout", f"it took longer than {self.seconds:g} s"))
         return self.outcome(outcome_of(working))
+
+    def limit(self, seconds: float) -> None:
+        """Let it take so long from now on."""
+        self.timer.cancel()
+        self.seconds, self.timer = seconds, self.loop.call_later(seconds, self.expire)
+
+    def begun(self) -> None:
+        """Its handler is called now: its time begins."""
+        self.limit(self.job.tasktimeout)
+
+    def expire(self) -> None:
+        """Its time is over."""
+        if not self.over.done():
+            self.over.set_result(None)
 
     def was_stopped(self) -> bool:
         """Whether somebody has stopped it."""

@@ -46,6 +46,10 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     """The checkpoint that was told last is recorded."""
 
 
+class Begun(msgspec.Struct, frozen=True, tag="begun"):
+    """The handler is called now."""
+
+
 class Told(msgspec.Struct, frozen=True, tag="told"):
     """How far the job is. With a checkpoint, the child waits for `Recorded`."""
 
@@ -55,7 +59,7 @@ class Told(msgspec.Struct, frozen=True, tag="told"):
 
 WRITER = msgspec.msgpack.Encoder()
 TO_CHILD = msgspec.msgpack.Decoder(Start | Work | Recorded)
-TO_WORKER = msgspec.msgpack.Decoder(Told | Outcome)
+TO_WORKER = msgspec.msgpack.Decoder(Begun | Told | Outcome)
 
 
 def framed(message: Any) -> bytes:
@@ -72,7 +76,7 @@ class Desk:
         self.work: SimpleQueue[Work] = SimpleQueue()
         self.recorded: SimpleQueue[Recorded] = SimpleQueue()
 
-    def send(self, message: Told | Outcome) -> None:
+    def send(self, message: Begun | Told | Outcome) -> None:
         """Tell the worker something."""
         self.line.sendall(framed(message))
 
@@ -131,8 +135,9 @@ def outcome_of(work: Work, handlers: dict[str, Handler], supplies: Supplies, des
 def carry_out(handler: Handler, job: Requested, supplies: Supplies, desk: Desk) -> Outcome:
     """Call the handler."""
     given_job = ChildJob(job, desk.tell)
-    result = handler.function(codec.from_json(handler.input, job.data), **supplies.of(handler, given_job))
-    return given(handler, result)
+    input, needs = codec.from_json(handler.input, job.data), supplies.of(handler, given_job)
+    desk.send(Begun())
+    return given(handler, handler.function(input, **needs))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Self
 
-from craton.tasks.child import SIZE, TO_WORKER, Recorded, Start, Told, Work, framed
+from craton.tasks.attempt import Attempt
+from craton.tasks.child import SIZE, TO_WORKER, Begun, Recorded, Start, Told, Work, framed
 from craton.tasks.outcomes import Outcome, failed
-
-Tell = Callable[[float, bytes | None], Awaitable[None]]
 
 
 class Child:
@@ -42,22 +41,29 @@ class Child:
         writer.write(framed(Start(sys.path)))
         return cls(process, reader, writer)
 
-    async def carry_out(self, work: Work, tell: Tell) -> Outcome:
+    async def carry_out(self, work: Work, attempt: Attempt) -> Outcome:
         """Do one job; how it ended. That the process dies is an outcome, too."""
         try:
             self.writer.write(framed(work))
             while not isinstance(message := await self.next(), Outcome):
-                await tell(message.share, message.checkpoint)
-                if message.checkpoint is not None:
-                    self.writer.write(framed(Recorded()))
+                await self.take(message, attempt)
             return message
         except (asyncio.IncompleteReadError, ConnectionError):
             return failed("died", f"the process of the handler {ending(await self.process.wait())}")
 
-    async def next(self) -> Told | Outcome:
+    async def take(self, message: Begun | Told, attempt: Attempt) -> None:
+        """Something it says on the way."""
+        if isinstance(message, Begun):
+            attempt.begun()
+            return
+        await attempt.tell(message.share, message.checkpoint)
+        if message.checkpoint is not None:
+            self.writer.write(framed(Recorded()))
+
+    async def next(self) -> Begun | Told | Outcome:
         """What it says next."""
         (size,) = SIZE.unpack(await self.reader.readexactly(SIZE.size))
-        message: Told | Outcome = TO_WORKER.decode(await self.reader.readexactly(size))
+        message: Begun | Told | Outcome = TO_WORKER.decode(await self.reader.readexactly(size))
         return message
 
     async def kill(self) -> None:
@@ -76,11 +82,11 @@ class Children:
         self.idle: list[Child] = []
         self.killing: set[asyncio.Task[None]] = set()
 
-    async def carry_out(self, work: Work, tell: Tell) -> Outcome:
+    async def carry_out(self, work: Work, attempt: Attempt) -> Outcome:
         """Do one job in one of them. Cancelled, it kills that one, with all that the job has started."""
         child = await self.one()
         try:
-            outcome = await child.carry_out(work, tell)
+            outcome = await child.carry_out(work, attempt)
         except BaseException:
             await self.killed(child)
             raise

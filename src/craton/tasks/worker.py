@@ -138,8 +138,9 @@ class Worker:
         if handler is None:
             return failed("no-handler", f"worker {self.name} has no handler of {job.taskname}: update it")
         if not handler.is_async:
-            return await self.children.carry_out(Work(handler.path, handler.name, encode(job)), attempt.tell)
+            return await self.children.carry_out(Work(handler.path, handler.name, encode(job)), attempt)
         try:
+            attempt.begun()
             given_to = self.supplies.of(handler, Job(job, attempt.tell))
             return given(handler, await handler.function(codec.from_json(handler.input, job.data), **given_to))
         except Exception as error:

@@ -26,11 +26,12 @@ from craton.data.migrations import migrate
 from craton.errors import DeclarationError
 from craton.module import Module
 from craton.run.folder import free_port
-from craton.run.foreign import HOST, filled, program_of
+from craton.run.foreign import HOST, program_of
 from craton.run.grants import OPERATOR
 from craton.run.jobs import serve_jobs
 from craton.run.linking import KINDS, Way
 from craton.run.operating import Operator
+from craton.run.places import filled
 from craton.run.process import Process
 from craton.run.workers import modules_with_tasks
 from craton.settings import settings_of
