@@ -356,7 +356,12 @@ def asyncapi(asked: argparse.Namespace) -> None:
     import msgspec
 
     from craton.application import find_application
-    from craton.export.asyncapi import document, write
+
+    try:
+        from craton.export.asyncapi import document, write
+    except ModuleNotFoundError as error:
+        what = f"the document needs the brokers' clients ({error}): pip install 'craton[http,rabbitmq,sqs]'."
+        raise SettingsError(what) from error
 
     application = find_application(asked.application)
     if asked.to is None:
