@@ -7,6 +7,9 @@ from apps.store.users.settings import UserSettings
 from apps.video.playback.contract import Playback
 from apps.video.playback.settings import PlaybackSettings
 from apps.video.site.settings import SiteSettings
+from apps.video.transcoding import tasks as transcoding
+from apps.video.transcoding.contract import Transcoding
+from apps.video.transcoding.settings import TranscodingSettings
 from apps.video.uploads.contract import Uploads
 from apps.video.uploads.settings import TusSettings, UploadSettings
 from apps.video.uploads.tasks import join, remove, sweep
@@ -30,6 +33,19 @@ video = Application("video", [
     Module(
         "videos", Videos, "apps.video.videos.module:Shelf", owner="catalog",
         tables="apps.video.videos.tables:metadata", migrations="apps.video.videos.migrations",
+    ),
+    Module(
+        "transcoding", Transcoding, "apps.video.transcoding.module:Desk", owner="studio", settings=TranscodingSettings,
+        tables="apps.video.transcoding.tables:metadata", migrations="apps.video.transcoding.migrations",
+        tasks={
+            transcoding.inspect: "apps.video.transcoding.work:inspect",
+            transcoding.encode: "apps.video.transcoding.work:encode",
+            transcoding.hear: "apps.video.transcoding.work:hear",
+            transcoding.depict: "apps.video.transcoding.work:depict",
+            transcoding.assemble: "apps.video.transcoding.work:assemble",
+            transcoding.finish: "apps.video.transcoding.work:finish",
+            transcoding.remove: "apps.video.transcoding.work:remove",
+        },
     ),
     Module(
         "playback", Playback, "apps.video.playback.module:Projector", owner="delivery", settings=PlaybackSettings,

@@ -4,41 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from craton import Fault, Value, query
+from apps.video.videos.events import VideoDeleted, VideoUploaded
+from craton import Fault, Value, on, query, saga
 
 Stage = Literal["inspecting", "encoding", "assembling", "checking", "published", "refused", "failed", "stopped"]
 """inspecting -> encoding -> assembling -> checking -> published; refused: nothing can be made of what was uploaded;
-failed: it could not be done; stopped: the video was deleted meanwhile."""
-
-
-class Rendition(Value):
-    """A video in one size. `bandwidth` and `average`: bits per second, sound included, of its heaviest segment and of
-    all; `size`: bytes. `name` is the length of its shorter side, such as "720p"."""
-
-    name: str
-    width: int
-    height: int
-    bandwidth: int
-    average: int
-    size: int
-
-
-class Output(Value):
-    """What came of a video: HLS with fMP4 segments, and pictures. Everything stands in the blobs, under `folder`.
-
-    `playlist`, `poster` and `storyboard` are paths in that folder: the playlist of all renditions, a JPEG, and a
-    WebVTT file that says which part of which picture belongs to which second. `rate`: frames per second.
-    """
-
-    folder: str
-    playlist: str
-    poster: str
-    storyboard: str
-    duration: float
-    frames: int
-    rate: float
-    renditions: tuple[Rendition, ...]
-    sound: bool
+failed: it could not be done; stopped: the video was deleted."""
 
 
 class Progress(Value):
@@ -58,9 +29,20 @@ class TranscodingNotFound(Fault, status=404):
 
 
 class Transcoding(Protocol):
-    """Makes of what was uploaded what browsers play."""
+    """Makes of what was uploaded what browsers play, with workers of whom any may die at any moment."""
 
     @query(get="/videos/{video}/transcoding", raises=TranscodingNotFound, allow="anyone")
     async def progress(self, video: str) -> Progress:
         """How far a video has come."""
+        ...
+
+    @on(VideoUploaded)
+    @saga
+    async def transcode(self, event: VideoUploaded) -> None:
+        """Make an edition of a video, and publish it; or say why there is none."""
+        ...
+
+    @on(VideoDeleted)
+    async def stop(self, event: VideoDeleted) -> None:
+        """Its jobs stop, and all files that were made of it go."""
         ...
