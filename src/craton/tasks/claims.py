@@ -21,7 +21,7 @@ from craton.tasks.dealing import Candidate, Hand, deal
 from craton.tasks.jobs import AGE, STATES
 from craton.tasks.messages import Requested, Take
 from craton.tasks.requests import Form
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import given, rows_of, same
 
 POLL = 0.2
 """Seconds between two looks for jobs that have become due, or that another process has stored, while workers wait."""
@@ -60,21 +60,22 @@ class Claims:
         t, now = tables_of(module).job, store.moment
         queued, leased = t.c.state == STATES["queued"], t.c.state == STATES["leased"]
         known = t.c.task.in_([literal_column(f"'{name}'") for name in tasks])
-        soon = t.c.rank <= now + literal_column(repr(AGE * HIGHEST))  # what is due is no later, whatever its priority
+        once = select(now).scalar_subquery()  # so that it bounds what is read of an index
+        soon = t.c.rank <= once + literal_column(repr(AGE * HIGHEST))  # as what is due is, whatever its priority
         found = select(t.c.id, t.c.queue, t.c.weight, t.c.rank, (now - t.c.due).label("waited"))
-        found = found.where(queued, t.c.queue == bindparam("queue", type_=String), soon, t.c.due <= now, known)
+        found = found.where(queued, t.c.queue == bindparam("queue", type_=String), soon, t.c.due <= once, known)
         self.find = found.order_by(t.c.rank).limit(bindparam("most", type_=Integer))
         v = rows_of(store, job=str, by=str)
         begun: dict[str, Any] = dict(
             state=STATES["leased"], attempt=t.c.attempt + 1, fence=t.c.fence + 1, worker=v.c.by, started=now,
             lease_until=now + literal_column(repr(lease)), progress=literal_column("0.0"), progressed=now, updated=now,
         )
-        claim = update(t).where(t.c.id == v.c.job, queued, t.c.due <= now, known).values(**begun)
+        claim = update(t).where(same(store, t.c.id, v), queued, t.c.due <= now, known).values(**begun)
         self.claim = claim.returning(*(t.c[name] for name in Form.NEEDS))
         back: dict[str, Any] = dict(
             state=STATES["queued"], released=t.c.released + 1, fence=t.c.fence + 1, worker=None, updated=now
         )
-        self.unclaim = update(t).where(t.c.id == v.c.job, leased, t.c.worker == v.c.by).values(**back)
+        self.unclaim = update(t).where(same(store, t.c.id, v), leased, t.c.worker == v.c.by).values(**back)
         self.held = select(func.count()).where(leased, t.c.worker == bindparam("worker", type_=String))
 
     def wake(self) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, literal_column, select
 from craton.data.job_table import UNENDED
 from craton.data.store import Store, transact
 from craton.data.tables import tables_of
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import among, given
 
 PIECE = 500
 """Jobs that are removed at once."""
@@ -20,11 +20,11 @@ class JobCleaner:
 
     def __init__(self, store: Store, module: str, *, retention: float) -> None:
         self.store, self.module = store, module
-        t, v = tables_of(module).job, rows_of(store, job=str)
+        t = tables_of(module).job
         ended = t.c.state.not_in([literal_column(f"'{state}'") for state in UNENDED])
         old = t.c.updated < store.moment - literal_column(repr(float(retention)))
         self.find = select(t.c.id).where(ended, old).order_by(t.c.updated).limit(PIECE)
-        self.drop = delete(t).where(t.c.id.in_(select(v.c.job)), ended)
+        self.drop = delete(t).where(among(store, t.c.id), ended)
 
     async def clean(self) -> int:
         """Remove all that is old enough; how many."""

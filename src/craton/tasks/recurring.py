@@ -17,7 +17,7 @@ from craton.data.tables import tables_of
 from craton.schedule import schedule
 from craton.task import Task
 from craton.tasks.jobs import STATES, Jobs
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import given, rows_of, same
 
 RECURRING = "$every"
 """What is unique of a recurring job."""
@@ -35,7 +35,7 @@ class Recurring:
         self.find = select(t.c.id, t.c.task, t.c.state, t.c.attempt, t.c.due, store.moment.label("now")).where(
             t.c.uniq.is_not(None), unended, t.c.uniq == RECURRING
         )
-        self.drop = update(t).where(t.c.id == v.c.job, t.c.state == STATES["queued"], t.c.attempt == 0).values(
+        self.drop = update(t).where(same(store, t.c.id, v), t.c.state == STATES["queued"], t.c.attempt == 0).values(
             state=STATES["cancelled"], updated=store.moment
         )
 

@@ -23,7 +23,7 @@ from craton.task import Task
 from craton.tasks import messages
 from craton.tasks.failing import Failure, after
 from craton.tasks.messages import Report, Verdict
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import among, given
 from craton.tasks.settling import Beat, End, Settling
 from craton.values import body_of
 
@@ -54,8 +54,9 @@ class Reports:
         self.tasks, self.random = tasks, SystemRandom()
         self.waiting = list[Pending]()
         self.signal, self.closed = asyncio.Event(), False
-        t, v = tables_of(module).job, rows_of(store, job=str)
-        self.find = select(t.c.id, t.c.task, t.c.state, t.c.fence, t.c.attempt, t.c.released).where(t.c.id == v.c.job)
+        t = tables_of(module).job
+        found = select(t.c.id, t.c.task, t.c.state, t.c.fence, t.c.attempt, t.c.released)
+        self.find = found.where(among(store, t.c.id))
 
     async def report(self, reports: Sequence[Report]) -> list[Verdict]:
         """See `Control.report`. CallError where the database is away: it may be sent again."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from msgspec import UNSET
@@ -48,7 +47,7 @@ class Form:
         """One event; its id is the same each time that the same attempt is told."""
         fixed: dict[str, Any] = self.fixed[row.task]
         return Requested(
-            **fixed, **own, id=str(uuid5(NAMESPACE_URL, f"{row.id}/{row.fence}")), subject=row.id, taskid=row.id,
+            **fixed, **own, id=f"{row.id}/{row.fence}", subject=row.id, taskid=row.id,
             time=datetime.fromtimestamp(row.created, UTC).isoformat().replace("+00:00", "Z"),
             taskpriority=row.priority, taskweight=row.weight, traceparent=row.trace or UNSET,
             taskcheckpoint=row.checkpoint or UNSET, data=msgspec.Raw(row.input.encode()),

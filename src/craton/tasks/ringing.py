@@ -23,7 +23,7 @@ from craton.tasks.doorbell import Doorbell
 from craton.tasks.jobs import STATES
 from craton.tasks.messages import encode
 from craton.tasks.requests import Form
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import given, rows_of, same
 
 BATCH = 500
 """Jobs that are rung for at once."""
@@ -50,9 +50,8 @@ class Ringing:
         lost = t.c.rung < now - literal_column(repr(AGAIN))
         self.find_again = wanted.where(due, or_(t.c.rung.is_(None), lost)).limit(BATCH)
         v = rows_of(store, job=str, fence=int)
-        self.mark = update(t).where(t.c.id == v.c.job, t.c.fence == v.c.fence, t.c.state == STATES["queued"]).values(
-            rung=now
-        )
+        waits = t.c.fence == v.c.fence, t.c.state == STATES["queued"]
+        self.mark = update(t).where(same(store, t.c.id, v), *waits).values(rung=now)
 
     def wake(self) -> None:
         """A job was stored, or given back."""

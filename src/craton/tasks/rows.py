@@ -6,7 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Alias, BigInteger, Float, FromClause, String, bindparam, cast, column, func, select
+from sqlalchemy import (
+    Alias,
+    BigInteger,
+    ColumnElement,
+    Float,
+    FromClause,
+    String,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+)
 from sqlalchemy.types import UserDefinedType
 
 from craton.data.store import Store, backend
@@ -37,6 +50,21 @@ def rows_of(store: Store, name: str = "given", /, **columns: type) -> FromClause
     return table.render_derived(with_types=True)  # type: ignore[attr-defined, no-any-return]
 
 
-def given(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The parameter."""
+def same(store: Store, id: ColumnElement[Any], rows: FromClause) -> ColumnElement[bool]:
+    """Whether a row of a table has the id that stands in the column `job`."""
+    joined = id == rows.c.job
+    return joined if backend(store.url) == "sqlite" else and_(joined, among(store, id))
+
+
+def among(store: Store, id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an id is among those of the column `job`; looked for by the index of ids.
+
+    PostgreSQL would read a small table as a whole, and meet a conflict with whoever changes it.
+    """
+    wanted = select(rows_of(store, "wanted", job=str).c.job)
+    return id.in_(wanted) if backend(store.url) == "sqlite" else id == func.any(func.array(wanted.scalar_subquery()))
+
+
+def given(rows: Iterable[Mapping[str, Any] | msgspec.Struct]) -> dict[str, str]:
+    """The parameter, of mappings or structs with the columns' names."""
     return {"rows": ENCODER.encode(list(rows)).decode()}

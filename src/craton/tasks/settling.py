@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import case, func, literal_column, update
 
 from craton.data.store import Store, Unit
@@ -13,13 +13,12 @@ from craton.data.tables import tables_of
 from craton.task import State
 from craton.tasks.ends import Ended, Ends, Told
 from craton.tasks.jobs import AGE, STATES
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import given, rows_of, same
 
 QUEUED, LEASED, DONE, CANCELLED = STATES["queued"], STATES["leased"], STATES["done"], STATES["cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     """What becomes of a job that was leased under a fence.
 
     `delay`: seconds until it is due, where it is queued again; `back`: 1 where the attempt does not count. `skip`: what
@@ -37,8 +36,7 @@ class End:
     result: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(msgspec.Struct, frozen=True):
     """A worker is alive. `progress` from 0 to 1, and `checkpoint` as JSON, where it has made some."""
 
     job: str
@@ -68,13 +66,13 @@ class Settling:
         held = t.c.fence == v.c.fence, t.c.state == LEASED
         failed = t.c.state.in_((STATES["failed"], STATES["expired"]))
         told = (t.c.id, t.c.task, t.c.state, t.c.code, t.c.error, t.c.result, t.c.saga, t.c.trace)
-        self.settle_all = update(t).where(t.c.id == v.c.job, *held).values(**changes).returning(
+        self.settle_all = update(t).where(same(store, t.c.id, v), *held).values(**changes).returning(
             *told, case((failed, t.c.input), else_="").label("input")
         )
         v = rows_of(store, job=str, fence=int, progress=float, checkpoint=str)
         held = t.c.fence == v.c.fence, t.c.state == LEASED
         moved = (v.c.progress.is_not(None) & (v.c.progress != t.c.progress)) | v.c.checkpoint.is_not(None)
-        self.beat_all = update(t).where(t.c.id == v.c.job, *held).values(
+        self.beat_all = update(t).where(same(store, t.c.id, v), *held).values(
             lease_until=now + literal_column(repr(lease)), progress=func.coalesce(v.c.progress, t.c.progress),
             checkpoint=func.coalesce(v.c.checkpoint, t.c.checkpoint),
             progressed=case((moved, now), else_=t.c.progressed),
@@ -85,7 +83,7 @@ class Settling:
         with what they have become: a job that was to be cancelled is queued by no failure."""
         if not ends:
             return {}
-        rows = (await unit.execute(self.module, self.settle_all, given(map(asdict, ends)))).all()
+        rows = (await unit.execute(self.module, self.settle_all, given(ends))).all()
         for row in rows:
             if row.state != "queued":
                 ended = Ended(row.id, row.task, row.state, row.code or "", row.error or "", row.result)
@@ -96,5 +94,5 @@ class Settling:
         """Extend leases, at most once for each job; those that were the worker's, and whether they are to stop."""
         if not beats:
             return {}
-        rows = (await unit.execute(self.module, self.beat_all, given(map(asdict, beats)))).all()
+        rows = (await unit.execute(self.module, self.beat_all, given(beats))).all()
         return {row.id: row.cancelled for row in rows}

@@ -15,7 +15,7 @@ from craton.task import Task
 from craton.tasks.ends import Ended, Told
 from craton.tasks.failing import Failure, after
 from craton.tasks.jobs import STATES
-from craton.tasks.rows import given, rows_of
+from craton.tasks.rows import given, rows_of, same
 from craton.tasks.settling import End, Settling
 
 MARGIN = 5.0
@@ -45,7 +45,7 @@ class Tending:
         unbegun = and_(t.c.state == STATES["queued"], t.c.expires.is_not(None), t.c.expires < now, t.c.attempt == 0)
         self.find_expired = select(t.c.id).where(unbegun, known).limit(PIECE)
         v = rows_of(store, job=str)
-        self.expire_all = update(t).where(t.c.id == v.c.job, unbegun).values(
+        self.expire_all = update(t).where(same(store, t.c.id, v), unbegun).values(
             state=STATES["expired"], updated=now, code="Expired", error=NOBODY
         ).returning(t.c.id, t.c.task, t.c.saga, t.c.input, t.c.trace)
 
