@@ -13,6 +13,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from craton.cli_arguments import (
+    add_asyncapi,
+    add_certs,
+    add_crashtest,
+    add_diff,
+    add_doctor,
+    add_gateway,
+    add_jobs,
+    add_letters,
+    add_migrate,
+    add_new,
+    add_operations,
+    add_proto,
+    add_run,
+    add_sagas,
+    add_serve,
+    add_worker,
+    with_application,
+    with_services,
+)
 from craton.errors import CratonError, DeclarationError, SettingsError
 
 if TYPE_CHECKING:
@@ -22,10 +42,6 @@ if TYPE_CHECKING:
 
 WRONG = 2
 """The exit code for what was asked or declared wrongly; 1 is for what broke."""
-STATES = ("running", "undoing", "waiting", "parked", "done", "fault", "failed")
-"""Of sagas."""
-STATUSES = ("retrying", "waiting", "parked", "unknown")
-"""Of letters."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -93,10 +109,8 @@ def parser() -> argparse.ArgumentParser:
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
     add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
-    add_operations(
-        command(sagas, "show the sagas that have not ended; retry those that are parked"),
-        "show", "retry", state=f"of those to list: {', '.join(STATES)} (all that have not ended)",
-    )
+    add_sagas(command(sagas, "show the sagas that have not ended; retry those that are parked"))
+    add_jobs(command(jobs, "show the jobs of tasks, cancel them, retry those that failed; watch them"))
     add_letters(command(letters, "show the events that handlers could not apply; retry or discard them"))
     add_operations(command(projections, "show how far read models are; build one anew while it is used"), "rebuild")
     with_services(command(lag, "show how many events have not arrived yet, and how old they are"))
@@ -104,152 +118,6 @@ def parser() -> argparse.ArgumentParser:
     add_certs(command(certs, "make certificates for services on several machines, or renew those that expire soon"))
     command(version, "show the version of Craton")
     return made
-
-
-def with_application(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """A command on one application."""
-    parser.add_argument("application", help="the package that holds it, such as apps.store")
-    return parser
-
-
-def with_database(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """A command on the data of one installation."""
-    parser.add_argument("--topology", default="monolith", help="how the modules are grouped (monolith)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the data (.craton/APPLICATION)")
-    parser.add_argument("--database", metavar="URL", help="postgresql://... (SQLite files in the data folder)")
-    return parser
-
-
-def with_services(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """A command on running services: found by the data folder of `craton run`, or by CRATON_PEERS and CRATON_SECRET."""
-    with_application(parser)
-    parser.add_argument("--topology", help="the one that runs (as the data folder, or CRATON_TOPOLOGY, says)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the data (.craton/APPLICATION)")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    return parser
-
-
-def add_operations(
-    parser: argparse.ArgumentParser, *on_one: str, state: str = ""
-) -> argparse.ArgumentParser:
-    """`craton sagas list apps.store`, or `craton sagas retry apps.store saga-...`; `state` is the help for --state."""
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="|".join(["list", *on_one]))
-    listing = with_services(verbs.add_parser("list"))
-    if state:
-        listing.add_argument("--state", default="", choices=STATES, metavar="STATE", help=state)
-    for verb in on_one:
-        with_services(verbs.add_parser(verb)).add_argument("id", help=f"of the one to {verb}, as the list shows it")
-    return listing
-
-
-def add_letters(parser: argparse.ArgumentParser) -> None:
-    """`craton letters list apps.store --status parked`."""
-    listing = add_operations(parser, "show", "retry", "discard")
-    listing.add_argument(
-        "--status", default="", dest="state", choices=STATUSES, metavar="STATUS",
-        help=f"of those to list: {', '.join(STATUSES)} (all)",
-    )
-    listing.add_argument("--limit", type=int, default=100, metavar="N", help="list so many, the oldest first (100)")
-
-
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """`craton run apps.store --topology microservices`."""
-    with_database(with_application(parser))
-    parser.add_argument("--port", type=port, default=8000, help="of the API (8000)")
-    parser.add_argument("--broker", metavar="URL", help="amqp://...: events between services go over RabbitMQ")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="add what modules ask each other, for craton diff")
-    parser.add_argument(
-        "--gateway", choices=("craton", "envoy"), default="craton", help="what stands in front of services (craton)",
-    )
-    parser.add_argument("--grpc", type=port, metavar="PORT", help="answer clients by gRPC, too, at this port")
-
-
-def port(text: str) -> int:
-    """A port; 0 lets the system choose."""
-    if not (text.isdecimal() and int(text) < 1 << 16):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number below 65536")
-    return int(text)
-
-
-def add_serve(parser: argparse.ArgumentParser) -> None:
-    """`craton serve apps.store --service orders`."""
-    with_application(parser).add_argument("--service", help="the service of the topology (CRATON_SERVICE)")
-
-
-def add_worker(parser: argparse.ArgumentParser) -> None:
-    """`craton worker apps.video --pool cpu`."""
-    with_application(parser).add_argument("--pool", required=True, help="of the topology: which queues, how many slots")
-    parser.add_argument("--topology", help="with that pool (CRATON_TOPOLOGY, or the one that runs)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="of a `craton run` to work for (.craton/APPLICATION)")
-
-
-def add_gateway(parser: argparse.ArgumentParser) -> None:
-    """`craton gateway apps.store --topology microservices > envoy.yaml`."""
-    with_application(parser).add_argument("--topology", help="how the modules are grouped (CRATON_TOPOLOGY)")
-    parser.add_argument("--write", type=Path, metavar="DIR", help="write files instead; an Envoy takes up what changes")
-
-
-def add_migrate(parser: argparse.ArgumentParser) -> None:
-    """`craton migrate apps.store`, or with `--revise "why" --module orders`."""
-    with_database(with_application(parser))
-    parser.add_argument("--service", help="only this one, in the database at --database or CRATON_DATABASE")
-    parser.add_argument("--revise", metavar="MESSAGE", help="write a revision: what changed in the tables of --module")
-    parser.add_argument("--module", help="the module to write a revision for")
-
-
-def add_proto(parser: argparse.ArgumentParser) -> None:
-    """`craton proto apps.store --module catalog`."""
-    with_application(parser).add_argument("--module", help="only this one")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="write the files there, and the numbers to proto.lock")
-    parser.add_argument("--check", action="store_true", help="only say whether proto.lock knows every field")
-
-
-def add_asyncapi(parser: argparse.ArgumentParser) -> None:
-    """`craton asyncapi apps.video --to docs`."""
-    with_application(parser).add_argument(
-        "--to", type=Path, metavar="DIR", help="write it there, and the JSON Schemas of tasks' inputs and outputs",
-    )
-
-
-def add_diff(parser: argparse.ArgumentParser) -> None:
-    """`craton diff apps.store monolith microservices`."""
-    with_application(parser).add_argument("before", help="the topology that it runs in")
-    parser.add_argument("after", help="the topology that it is to run in")
-    parser.add_argument("--recorded", metavar="FILE", help="traffic that `craton run --record FILE` observed")
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def add_new(parser: argparse.ArgumentParser) -> None:
-    """`craton new shop`."""
-    parser.add_argument("name", help="of the package to write: lower-case letters, digits and underscores")
-
-
-def add_crashtest(parser: argparse.ArgumentParser) -> None:
-    """`craton crashtest apps.store --sample 60`."""
-    with_application(parser).add_argument("--topology", action="append", help="one structure; may be repeated (all)")
-    parser.add_argument("--database", metavar="URL", help="postgresql://.../name: on PostgreSQL, too, in new databases")
-    parser.add_argument("--broker", metavar="URL", help="amqp://...: events go over RabbitMQ")
-    parser.add_argument("--kinds", default="kill,disconnect,pause", help="what happens there (kill,disconnect,pause)")
-    parser.add_argument("--sample", type=int, metavar="N", help="so many trials, by chance, instead of all")
-    parser.add_argument("--seed", type=int, default=1, help="of what is left to chance (1)")
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def add_doctor(parser: argparse.ArgumentParser) -> None:
-    """`craton doctor apps.video --broker amqp://...`."""
-    with_database(with_application(parser))
-    parser.add_argument("--broker", metavar="URL", help="amqp://... or sqs://REGION/PREFIX (CRATON_BROKER)")
-    parser.add_argument("--redrive", action="store_true", help="ring again for jobs whose rings are dead letters")
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def add_certs(parser: argparse.ArgumentParser) -> None:
-    """`craton certs tls --services orders,payments,gateway`."""
-    parser.add_argument("folder", type=Path, help="where they are, or are to be: its ca.key signs all, so keep it safe")
-    parser.add_argument(
-        "--services", required=True, metavar="A,B", help="of the topology; `gateway`, and `operator` for craton sagas",
-    )
-    parser.add_argument("--hosts", default="", metavar="A,B", help="further names and addresses in every certificate")
 
 
 def run(asked: argparse.Namespace) -> None:
@@ -316,12 +184,14 @@ def check(asked: argparse.Namespace) -> None:
     from craton.application import implementations, tables
     from craton.edge.operation import operations
     from craton.run.databases import check_migrations
+    from craton.tasks.handlers import handlers_of
 
     application, topologies = loaded(asked.application)
     names = [module.name for module in application.modules]
     implementations(application, names)
     tables(application, names)
     operations(application)
+    handlers_of(application.modules)
     check_numbers(asked.application)
     asyncio.run(check_migrations(application))
     print(f"{application.name}: {len(names)} modules in {len(topologies)} topologies, and nothing is wrong")
@@ -450,6 +320,21 @@ def sagas(asked: argparse.Namespace) -> None:
     operate(asked, f"{asked.what} sagas", state=getattr(asked, "state", ""))
 
 
+def jobs(asked: argparse.Namespace) -> None:
+    """Show jobs, cancel or retry one, or watch them."""
+    if asked.what != "watch":
+        state, task = getattr(asked, "state", ""), getattr(asked, "task", "")
+        operate(asked, f"{asked.what} jobs", state=state, limit=getattr(asked, "limit", 100), task=task)
+        return
+    from craton.run.desk import Question
+    from craton.run.watching import watch
+
+    question = Question(
+        what="list jobs", package=asked.application, topology=asked.topology, data=asked.data, task=asked.task,
+    )
+    asyncio.run(watch(question, until_idle=asked.until_idle))
+
+
 def letters(asked: argparse.Namespace) -> None:
     """Show letters, try one again, or discard one."""
     operate(asked, f"{asked.what} letters", state=getattr(asked, "state", ""), limit=getattr(asked, "limit", 100))
@@ -465,12 +350,12 @@ def lag(asked: argparse.Namespace) -> None:
     operate(asked, "lag")
 
 
-def operate(asked: argparse.Namespace, what: str, *, state: str = "", limit: int = 100) -> None:
+def operate(asked: argparse.Namespace, what: str, *, state: str = "", limit: int = 100, task: str = "") -> None:
     """Ask the running services."""
     from craton.run.desk import Question, answer
 
     question = Question(
-        what=what, package=asked.application, id=getattr(asked, "id", ""), state=state, limit=limit,
+        what=what, package=asked.application, id=getattr(asked, "id", ""), state=state, limit=limit, task=task,
         topology=asked.topology, data=asked.data, json=asked.json,
     )
     found, away = asyncio.run(answer(question))

@@ -10,8 +10,10 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from craton.cli import STATUSES, main
+from craton.cli import main
+from craton.cli_arguments import JOB_STATES, STATUSES
 from craton.messages.letters import Letter
+from craton.task import State
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -98,6 +100,7 @@ def test_an_application_that_is_not_there_leaves_no_folder(capsys: pytest.Captur
 
 def test_states_are_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(STATUSES) == set(get_args(get_type_hints(Letter)["status"]))
+    assert JOB_STATES == get_args(State)
     for command in (["sagas", "list", "shop", "--state", "parkd"], ["letters", "list", "shop", "--status", "parkd"]):
         with pytest.raises(SystemExit, match="2"):
             main(command)

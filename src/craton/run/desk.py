@@ -1,4 +1,4 @@
-"""`craton sagas`, `letters`, `projections`, `lag`: finds the running services, asks them, and words their answers."""
+"""`craton sagas`, `jobs`, `letters`, `lag` and so on: finds the running services, asks them, words their answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -22,6 +23,7 @@ from craton.run.grants import OPERATOR
 from craton.run.loading import load_application
 from craton.run.operating import Operator
 from craton.run.process import Process
+from craton.task import State
 from craton.topology import GATEWAY
 
 
@@ -34,6 +36,7 @@ class Question:
     id: str = ""
     state: str = ""
     limit: int = 100
+    task: str = ""
     topology: str | None = None
     data: Path | None = None
     json: bool = False
@@ -93,6 +96,9 @@ async def ask(operator: Operator, question: Question) -> Any:
     what, id = question.what, question.id
     if what == "list sagas":
         return await operator.sagas(state=question.state)
+    if what == "list jobs":
+        states = cast("list[State]", [question.state] if question.state else [])
+        return await operator.jobs(*states, task=question.task, limit=question.limit)
     if what == "list letters":
         return await operator.letters(status=question.state, limit=question.limit)
     if what == "list projections":
@@ -100,7 +106,8 @@ async def ask(operator: Operator, question: Question) -> Any:
     if what == "lag":
         return await operator.lag()
     asked: Any = {
-        "show sagas": operator.saga, "retry sagas": operator.retry_saga, "show letters": operator.letter,
+        "show sagas": operator.saga, "retry sagas": operator.retry_saga, "show jobs": operator.job,
+        "cancel jobs": operator.cancel_job, "retry jobs": operator.retry_job, "show letters": operator.letter,
         "retry letters": operator.retry_letter, "discard letters": operator.discard_letter,
         "rebuild projections": operator.rebuild,
     }[what]
@@ -112,6 +119,8 @@ async def ask(operator: Operator, question: Question) -> Any:
 
 REASONS = {
     "show sagas": "no module that answers has it", "show letters": "no module that answers has it",
+    "show jobs": "no module that answers has it", "cancel jobs": "there is none, or it has ended",
+    "retry jobs": "there is none that failed, expired or was cancelled, or a saga was told, or one like it is open",
     "retry sagas": "no saga of this id is parked", "retry letters": "there is none, or it waits behind another",
     "discard letters": "there is none",
     "rebuild projections": "there is none that has tables beside its own, to be rebuilt in, or it is under way already",
@@ -131,6 +140,7 @@ def text(found: Any) -> str:
 
 
 COLUMNS = {
+    "JobStatus": ("id", "state", "task", "attempt", "progress", "worker", "updated", "error"),
     "SagaLine": ("id", "state", "method", "version", "updated", "due", "awaits", "error"),
     "Letter": ("id", "status", "type", "stream", "attempts", "created", "error"),
     "ProjectionLine": ("id", "inline", "behind", "rebuilding", "error"),
@@ -151,10 +161,15 @@ def said(name: str, value: Any) -> str:
     """One value for people: times by their distance from now."""
     if value is None or value == "":
         return "-"
+    if isinstance(value, datetime):
+        value = value.timestamp()
     if name in ("created", "updated"):
         return f"{time.time() - value:.0f} s ago"
     if name == "due":
-        return f"in {value - time.time():.0f} s"
+        left = value - time.time()
+        return f"in {left:.0f} s" if left > 0 else f"{-left:.0f} s ago"
+    if name == "progress":
+        return f"{value:.0%}"
     if name == "oldest":
         return f"{value:.1f} s"
     if isinstance(value, dict):

@@ -1,8 +1,9 @@
-"""Asking running services what is left lying: `craton sagas`, `craton letters`, `craton lag`, and tests."""
+"""Asking running services what is left lying: `craton sagas`, `jobs`, `letters`, `lag`, and tests."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,23 +15,31 @@ from craton.contract import Method
 from craton.errors import CallError, NotRun, OutcomeUnknown
 from craton.messages.letters import MANY, Letter
 from craton.run.operator import (
+    CANCEL_JOB,
+    COUNTS,
     DISCARD_LETTER,
+    JOB,
+    JOBS,
     LAG,
     LETTER,
     LETTERS,
     OPERATOR,
     PROJECTIONS,
     REBUILD,
+    RETRY_JOB,
     RETRY_LETTER,
     RETRY_SAGA,
     SAGA,
     SAGAS,
+    JobCount,
     LagLine,
     ProjectionLine,
     SagaLine,
     SagaShown,
 )
 from craton.run.process import Process
+from craton.task import JobStatus, State
+from craton.tasks.operations import JobDetail
 from craton.topology import GATEWAY
 
 TIME = 10.0
@@ -69,6 +78,38 @@ class Operator:
         """Put a parked saga back on its way. False where it is not parked."""
         return any(await self.ask_all(RETRY_SAGA, id=id))
 
+    async def jobs(self, *states: State, task: str = "", limit: int = 100) -> tuple[JobStatus, ...]:
+        """The jobs in these states, or all; of one task ("transcoding.encode"), or of all; the newest first."""
+        module, _, name = task.partition(".")
+        asked: dict[str, Any] = dict(states=states, task=name, most=limit)
+        found = await self.ask_all(JOBS, among=[module] if task else self.working(), **asked)
+        listed = sorted((job for jobs in found for job in jobs), key=lambda job: job.created, reverse=True)
+        return tuple(listed[:limit])
+
+    async def job(self, id: str) -> JobDetail | None:
+        """One job; None where none of the modules that answer has it."""
+        found = await self.ask_all(JOB, among=self.working(), id=id)
+        return next((shown for shown in found if shown is not None), None)
+
+    async def job_counts(self) -> tuple[JobCount, ...]:
+        """How many jobs of each task are in each state."""
+        return tuple(count for counts in await self.ask_all(COUNTS, among=self.working()) for count in counts)
+
+    async def cancel_job(self, id: str) -> bool:
+        """Have a job stopped. False where it has ended."""
+        return any(await self.ask_all(CANCEL_JOB, among=self.working(), id=id))
+
+    async def retry_job(self, id: str) -> bool:
+        """Do a job again that failed, expired or was cancelled. False where it cannot be."""
+        return any(await self.ask_all(RETRY_JOB, among=self.working(), id=id))
+
+    def working(self) -> list[str]:
+        """The modules that have tasks. NotRun where there is none."""
+        found = [name for name in self.modules if self.process.application.module(name).tasks]
+        if not found:
+            raise NotRun(f"no module of {self.process.application.name} has tasks.")
+        return found
+
     async def letters(self, *, status: str = "", limit: int = MANY) -> tuple[Letter, ...]:
         """The events that handlers could not apply: those of a status, or all (""); the oldest first."""
         pages = await self.ask_all(LETTERS, status=status, limit=limit)
@@ -99,11 +140,11 @@ class Operator:
     async def rebuild(self, id: str) -> bool:
         """Begin to build a read model, such as "orders.book", anew while it is used. False where that cannot be."""
         module = id.partition(".")[0]
-        return module in self.modules and any(await self.ask_all(REBUILD, only=module, id=id))
+        return module in self.modules and any(await self.ask_all(REBUILD, among=[module], id=id))
 
-    async def ask_all(self, method: Method, *, only: str | None = None, **arguments: Any) -> list[Any]:
-        """The answers of all modules that answer, or of one; NotRun where none does."""
-        asked = self.modules if only is None else [only]
+    async def ask_all(self, method: Method, *, among: Sequence[str] | None = None, **arguments: Any) -> list[Any]:
+        """The answers of all modules that answer, or of some; NotRun where none does."""
+        asked = self.modules if among is None else among
         away: dict[str, str] = {}
         answers = await asyncio.gather(*(self.ask(module, method, arguments, away) for module in asked))
         self.away = away

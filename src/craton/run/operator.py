@@ -1,4 +1,5 @@
-"""What a person may ask of running services: which sagas and letters are left lying, how far events are behind."""
+"""What a person may ask of running services: which sagas, jobs and letters are left lying, how far events are behind.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ from craton.messages.letters import Letter, LetterPage, Letters
 from craton.messages.projections import Projected
 from craton.run.hosting import Hosted
 from craton.sagas.journal import ENDED, Entry
+from craton.task import JobStatus, State
+from craton.tasks.operations import JobDetail, Operations
 from craton.values import Value
 
 OPERATOR = Caller("operator:craton")
@@ -70,6 +73,18 @@ class LagLine(Value):
     oldest: float
 
 
+class JobCount(Value):
+    """How many jobs of a task, such as "transcoding.encode", are in each state."""
+
+    task: str
+    queued: int = 0
+    leased: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+
+
 class ProjectionLine(Value):
     """A read model, such as "orders.book": how many events it has not applied, whether it is being rebuilt, and why it
     stands still."""
@@ -96,11 +111,20 @@ RETRY_LETTER = operation("retry-letter", bool, kind="effect", id=str)
 DISCARD_LETTER = operation("discard-letter", bool, kind="effect", id=str)
 LAG = operation("lag", tuple[LagLine, ...])
 PROJECTIONS = operation("list-projections", tuple[ProjectionLine, ...])
+JOBS = operation("list-jobs", tuple[JobStatus, ...], states=tuple[State, ...], task=str, most=int)
+JOB = operation("show-job", JobDetail | None, id=str)
+COUNTS = operation("count-jobs", tuple[JobCount, ...])
+CANCEL_JOB = operation("cancel-job", bool, kind="effect", id=str)
+RETRY_JOB = operation("retry-job", bool, kind="effect", id=str)
 REBUILD = operation("rebuild-projection", bool, kind="effect", id=str)
 
 
-def offered(hosted: Hosted, letters: Letters | None, projections: Sequence[Projected]) -> Iterator[Endpoint]:
+def offered(
+    hosted: Hosted, letters: Letters | None, projections: Sequence[Projected], jobs: Operations | None,
+) -> Iterator[Endpoint]:
     """The endpoints of one module."""
+    if jobs is not None:
+        yield from offered_of_jobs(hosted, jobs)
     desk = Desk(hosted)
     yield guarded(hosted, SAGAS, desk.sagas)
     yield guarded(hosted, SAGA, desk.saga)
@@ -113,6 +137,24 @@ def offered(hosted: Hosted, letters: Letters | None, projections: Sequence[Proje
     models = ReadModels(hosted.module, projections)
     yield guarded(hosted, PROJECTIONS, models.list)
     yield guarded(hosted, REBUILD, models.rebuild)
+
+
+def offered_of_jobs(hosted: Hosted, operations: Operations) -> Iterator[Endpoint]:
+    """The endpoints of a module with tasks."""
+
+    async def listed(states: Sequence[State], task: str, most: int) -> tuple[JobStatus, ...]:
+        return await operations.listed(states=states, task=task or None, most=most)
+
+    async def counts() -> tuple[JobCount, ...]:
+        return tuple(
+            JobCount(f"{hosted.module}.{task}", **states) for task, states in (await operations.counts()).items()
+        )
+
+    yield guarded(hosted, JOBS, listed)
+    yield guarded(hosted, JOB, lambda id: operations.detail(id))
+    yield guarded(hosted, COUNTS, counts)
+    yield guarded(hosted, CANCEL_JOB, lambda id: operations.cancel(id))
+    yield guarded(hosted, RETRY_JOB, lambda id: operations.retry(id))
 
 
 def nothing(answer: Any) -> Callable[..., Awaitable[Any]]:

@@ -227,7 +227,11 @@ class Process:
     def offered(self, hosted: Hosted) -> Iterable[Endpoint]:
         """What a module answers an operator."""
         streams = self.streams.get(hosted.module)
-        return offered(hosted, self.post.letters(hosted.module), streams.projections if streams else ())
+        controller = self.controllers.get(hosted.module)
+        return offered(
+            hosted, self.post.letters(hosted.module), streams.projections if streams else (),
+            controller.operations if controller else None,
+        )
 
     # ------------------------------------------------------------------ what implementations need
 
