@@ -128,7 +128,8 @@ class Claims:
     async def round(self, waiters: Sequence[Waiter]) -> None:
         """Lease what is due to those who wait."""
         for waiter in waiters:
-            waiter.hand = Hand(waiter.hand.asked, jobs=list(waiter.hand.asked.jobs[:MOST]))
+            wanted = dict.fromkeys(waiter.hand.asked.jobs)  # a job may have rung twice
+            waiter.hand = Hand(waiter.hand.asked, jobs=list(wanted)[:MOST])
         asking = [waiter.hand for waiter in waiters if not waiter.hand.asked.jobs]
         if asking:
             await self.deal(asking)
