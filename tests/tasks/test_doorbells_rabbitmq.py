@@ -1,4 +1,4 @@
-"""Doorbells over RabbitMQ."""
+"""Doorbells, and queues of jobs, over RabbitMQ."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from craton.tasks.doorbells import line, rabbitmq_ear
 from tests.messages.cable import Cable
 from tests.rabbitmq import Server
 from tests.tasks.conformance.doorbells import DoorbellConformance, patience
+from tests.tasks.conformance.queues import RungQueueConformance, queue
 
-__all__ = ["patience"]
+__all__ = ["patience", "queue"]
 NUMBERS = itertools.count()
 
 
@@ -23,8 +24,8 @@ class Place:
 
     def __init__(self, cable: Cable, server: Server) -> None:
         self.cable, self.server = cable, server
-        self.url = f"amqp://guest:guest@127.0.0.1:{cable.port}/"
-        self.application = f"bell{next(NUMBERS)}"
+        self.broker = self.url = f"amqp://guest:guest@127.0.0.1:{cable.port}/"
+        self.application, self.database = f"bell{next(NUMBERS)}", None
 
     async def away(self) -> None:
         """Pull it out."""
@@ -36,9 +37,14 @@ class Place:
 
     async def delete(self, queue: str) -> None:
         """As an operator does."""
+        await self.delete_all(f"{self.application}.jobs.{queue}")
+
+    async def delete_all(self, *names: str) -> None:
+        """Delete queues, some of which may not be there."""
         connection = await aiormq.connect(self.server.url)
         channel = await connection.channel()
-        await channel.queue_delete(f"{self.application}.jobs.{queue}")
+        for name in names:
+            await channel.queue_delete(name)
         await connection.close()
 
 
@@ -54,3 +60,14 @@ async def place(rabbitmq: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 class TestRabbitMQ(DoorbellConformance):
     """What every doorbell does."""
+
+
+class TestQueue(RungQueueConformance):
+    """What every queue of jobs does."""
+
+    @pytest.fixture
+    async def place(self, place: Place) -> Place:
+        """The yard's, with nothing left of earlier tests."""
+        place.application = "yard"
+        await place.delete_all("yard.jobs.yard", "yard.jobs.pit", "yard.dead.jobs")
+        return place

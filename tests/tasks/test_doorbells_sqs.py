@@ -1,4 +1,4 @@
-"""Doorbells over Amazon SQS, spoken with moto's server."""
+"""Doorbells, and queues of jobs, over Amazon SQS, spoken with moto's server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from craton.tasks.doorbells.sqs import SQS
 from tests.messages.cable import Cable
 from tests.sqs import Server
 from tests.tasks.conformance.doorbells import DoorbellConformance, event, events, hear, hear_all, patience, rung, silent
+from tests.tasks.conformance.queues import RungQueueConformance, queue
 
-__all__ = ["patience"]
+__all__ = ["patience", "queue"]
 NUMBERS = itertools.count()
 
 
@@ -31,8 +32,8 @@ class Place:
 
     def __init__(self, cable: Cable) -> None:
         self.cable = cable
-        self.application = f"bell{next(NUMBERS)}"
-        self.url = f"sqs://eu-central-1/{self.application}"
+        self.application, self.database = f"bell{next(NUMBERS)}", None
+        self.broker = self.url = f"sqs://eu-central-1/{self.application}"
 
     async def away(self) -> None:
         """Pull it out."""
@@ -128,6 +129,10 @@ class TestSQS(DoorbellConformance):
             await asyncio.to_thread(sqs.start)
             await rung(bell, "q", [event(2)])
             assert await hearing == [event(2)]
+
+
+class TestQueue(RungQueueConformance):
+    """What every queue of jobs does."""
 
 
 @pytest.mark.parametrize("url", ["sqs://", "sqs:///video", "sqs://eu-central-1/video/more", "redis://localhost"])

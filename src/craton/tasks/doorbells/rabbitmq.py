@@ -167,9 +167,12 @@ class RabbitMQ:
         """Go through the dead letters once; whether each could be read."""
         async with asyncio.timeout(OPENED_WITHIN):
             channel = await (await self.listens.ready()).channel(publisher_confirms=False)
-            await channel.queue_declare(self.dead, durable=True, arguments={"x-queue-type": "quorum"})
+            found = await channel.queue_declare(self.dead, durable=True, arguments={"x-queue-type": "quorum"})
         try:
-            while tag := (letter := await channel.basic_get(self.dead)).delivery_tag:
+            for _ in range(found.message_count or 0):  # what comes back at once does so once
+                letter = await channel.basic_get(self.dead)
+                if not (tag := letter.delivery_tag):
+                    return
                 read.append(await self.again(letter.body))
                 if read[-1]:
                     await channel.basic_ack(tag)

@@ -127,23 +127,21 @@ class SQS:
 
     async def redrive(self) -> Redriven:
         """Ring again what is among the dead letters; what nobody can read stays. Raises NotRun when SQS is away."""
-        seen: set[str] = set()
+        rung: set[str] = set()  # the ids of events: what comes back at once does so once
         kept: set[str] = set()
         try:
             address = await self.address("dead")
-            while new := [one for one in await self.letters(address) if one["MessageId"] not in seen]:
-                for letter in new:
-                    seen.add(letter["MessageId"])
-                    if not await self.again(address, letter):
-                        kept.add(letter["MessageId"])
+            while letters := await self.letters(address, rung | kept):
+                for letter in letters:
+                    (rung if await self.again(address, letter) else kept).add(id_of(letter))
         except AWAY as error:
             raise NotRun(f"SQS: {error}") from error
-        return Redriven(len(seen - kept), len(kept))
+        return Redriven(len(rung), len(kept))
 
-    async def letters(self, address: str) -> list[dict[str, Any]]:
-        """Some dead letters, which are hidden for a while from whoever asks again."""
+    async def letters(self, address: str, seen: set[str]) -> list[dict[str, Any]]:
+        """Some dead letters that were not seen yet, which are hidden for a while from whoever asks again."""
         answer = await self.client.receive_message(QueueUrl=address, MaxNumberOfMessages=BATCH, WaitTimeSeconds=1)
-        return list(answer.get("Messages", ()))
+        return [letter for letter in answer.get("Messages", ()) if id_of(letter) not in seen]
 
     async def again(self, address: str, letter: dict[str, Any]) -> bool:
         """Ring a dead letter; whether it could be read."""
@@ -155,6 +153,14 @@ class SQS:
         await self.ring(queue, [event])
         await self.client.delete_message(QueueUrl=address, ReceiptHandle=letter["ReceiptHandle"])
         return True
+
+
+def id_of(letter: dict[str, Any]) -> str:
+    """What a dead letter is known by: its event, or itself where it holds none."""
+    try:
+        return attributes_of(letter["Body"].encode()).id
+    except (*MALFORMED, ValueError):
+        return str(letter["MessageId"])
 
 
 def entry_of(number: int, event: bytes) -> dict[str, Any]:
