@@ -24,6 +24,20 @@ class Spoilt(Fault, status=409):
     by: str
 
 
+class Bakery(Protocol):
+    """Bakes."""
+
+    @command(allow="anyone")
+    async def bake(self, grain: Grain) -> str:
+        """Submit a job."""
+        ...
+
+    @query(allow="anyone")
+    async def baked(self, job: str) -> JobStatus | None:
+        """How far a job is."""
+        ...
+
+
 class Mill(Protocol):
     """Grinds."""
 

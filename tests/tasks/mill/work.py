@@ -23,7 +23,7 @@ def mark(grain: Grain, what: str) -> None:
 
 async def grind(grain: Grain, job: Job) -> Flour:
     """On the loop."""
-    mark(grain, f"grind {job.attempt}")
+    mark(grain, f"grind begins {job.attempt}")
     if grain.how == "resume":
         if job.checkpoint is None:
             await job.progress(0.5, checkpoint={"at": 41})
@@ -40,7 +40,7 @@ async def grind(grain: Grain, job: Job) -> Flour:
             mark(grain, "stopped")
     fail(grain)
     await asyncio.sleep(grain.seconds)
-    mark(grain, "ground")
+    mark(grain, "grind ends")
     return Flour(job.attempt)
 
 
@@ -61,6 +61,19 @@ def crush(grain: Grain, job: ChildJob, settings: MillSettings) -> Flour:
     fail(grain)
     time.sleep(grain.seconds)
     return Flour(settings.weight)
+
+
+def snap(grain: Grain, job: ChildJob) -> Flour:
+    """The same, without retries."""
+    return crush(grain, job, MillSettings())
+
+
+async def bake(grain: Grain) -> Flour:
+    """Bake."""
+    mark(grain, "bake begins")
+    await asyncio.sleep(grain.seconds)
+    mark(grain, "bake ends")
+    return Flour(1)
 
 
 async def heavy(grain: Grain) -> Flour:
