@@ -67,6 +67,7 @@ async def begin(plan: Plan, stack: AsyncExitStack, say: Say) -> Processes:
     children: dict[str, Child] = {}
     for stage in plan.stages():
         children |= {child.name: child for child in await stack.enter_async_context(running(stage, say))}
+    stack.enter_context(plan.folder.tell(plan.whereabouts()))
     await set_up(plan, say)
     processes = Processes(plan, children)
     processes.processes["gateway"] = await stack.enter_async_context(door_of(plan))
