@@ -22,7 +22,7 @@ Tables = dict[str, list[dict[str, Any]]]
 """All rows of all services, by table."""
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
 FRAMEWORK = ("_inbox", "_outbox", "_sequence", "_saga", "_journal", "_arrival", "_awaited", "_cursor", "_letter",
-             "_snapshot", "_projection", "_alembic")
+             "_snapshot", "_projection", "_job", "_alembic")
 """How the names of the framework's own tables end."""
 
 
