@@ -1,4 +1,4 @@
-"""What becomes of uploads, in every structure: editions that are right, refusals with reasons, and nothing left over."""
+"""What becomes of uploads, in every structure: editions that are right, refusals with reasons, nothing left over."""
 
 from __future__ import annotations
 
