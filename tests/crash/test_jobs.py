@@ -15,7 +15,7 @@ from craton.tasks.ends import Ends, Told
 from craton.tasks.tending import Tending
 from tests.crash.darkroom import make_studio, run
 from tests.crash.points import crash_points
-from tests.crash.stage import Stage, instrumented, moments, sample
+from tests.crash.stage import Stage, instrumented, sample
 from tests.crash.world import Plan
 
 STRIDES = [pytest.param(4, id="some"), pytest.param(1, id="every moment", marks=pytest.mark.chaos)]
@@ -61,17 +61,19 @@ async def look_away(self: Tending) -> int:
     return 0
 
 
-MUTANTS: Mapping[str, Callable[[], Any]] = {
-    "events are stored after the job has ended": lambda: patch.object(Ends, "tell", tell_later),
-    "jobs stay with workers that are silent": lambda: patch.object(Tending, "reap", look_away),
+MUTANTS: Mapping[str, tuple[Callable[[], Any], str]] = {
+    "events are stored after the job has ended": (lambda: patch.object(Ends, "tell", tell_later), "tasks.reports"),
+    "jobs stay with workers that are silent": (lambda: patch.object(Tending, "reap", look_away), "tasks.claims"),
 }
+"""Bugs, and where a crash shows them."""
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_sweep_finds(darkroom: Stage, name: str) -> None:
     clean = run(darkroom)
-    found = sorted(moments(clean), key=lambda number: abs(number - len(clean) * 2 // 3))
-    with MUTANTS[name]():
+    bug, place = MUTANTS[name]
+    found = [number for number, point in enumerate(clean, 1) if f"after craton.{place}" in point.place]
+    with bug():
         assert turns_red(darkroom, found)
     assert not turns_red(darkroom, found[:3])
 
