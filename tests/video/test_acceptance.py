@@ -1,0 +1,194 @@
+"""The whole program: a film goes up by tuspy, workers are killed while they encode it, and a browser plays what came."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, async_playwright
+from tusclient.client import TusClient
+
+from apps.video.transcoding.media import tools
+from apps.video.transcoding.media.playlists import read
+from apps.video.transcoding.scratch import PREFIX
+from craton.testing.processes import Processes, start_processes
+from tests.video.cinema import until
+from tests.video.clips import big_buck_bunny
+
+FRAMES, SECONDS = 132, 5.28
+"""Of the film."""
+LIMIT = 240.0
+SHOTS = os.environ.get("CRATON_SHOTS")
+"""A folder for pictures of the pages, for people to look at."""
+NIGHTLY = [pytest.param(name, marks=pytest.mark.chaos) for name in ("microservices", "hybrid")]
+STARTED = (
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required", "--mute-audio",
+)
+PLAYED = """async () => {
+    const player = document.getElementById("player");
+    if (player.ended) return true;
+    if (player.paused) await player.play().catch(() => null);
+    return false;
+}"""
+SEEN = """() => { const player = document.getElementById("player"), seen = player.getVideoPlaybackQuality();
+    return [player.currentTime, player.duration, seen.totalVideoFrames, player.error && player.error.message]; }"""
+
+
+@asynccontextmanager
+async def running(topology: str, data: Path) -> AsyncIterator[Processes]:
+    """The application as `craton run` starts it."""
+    async with start_processes("apps.video", topology=topology, data=data) as processes:
+        yield processes
+
+
+async def signed_up(url: str) -> dict[str, str]:
+    """The headers of somebody with an account."""
+    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+        who = {"email": "ann@example.org", "password": "many small horses", "name": "Ann"}
+        made = await http.post("/users", json=who, headers={"Idempotency-Key": "ann"})
+        assert made.status_code in (200, 201), made.text
+        session = await http.post("/sessions", json={"email": who["email"], "password": who["password"]})
+        return {"Authorization": f"Bearer {session.json()['token']}"}
+
+
+def send(url: str, headers: dict[str, str]) -> None:
+    """Upload the film with tuspy, in parts."""
+    named = {"filename": "bunny.mp4", "filetype": "video/mp4", "title": "Big Buck Bunny", "privacy": "public"}
+    with big_buck_bunny().open("rb") as film:
+        TusClient(f"{url}/files/", headers=headers).uploader(
+            file_stream=film, chunk_size=300_000, metadata=named,
+        ).upload()
+
+
+async def first_video(http: httpx.AsyncClient) -> dict[str, Any]:
+    """The caller's video, once it is known."""
+    found: list[dict[str, Any]] = []
+
+    async def known() -> bool:
+        nonlocal found
+        found = (await http.get("/me/videos")).json().get("items", [])
+        return bool(found)
+
+    await until(known, seconds=LIMIT)
+    return found[0]
+
+
+def stage_is(http: httpx.AsyncClient, video: str, *stages: str, done: float = 0.0) -> Callable[[], Awaitable[bool]]:
+    """Whether transcoding has come so far."""
+
+    async def is_so() -> bool:
+        answer = await http.get(f"/videos/{video}/transcoding")
+        found = answer.json() if answer.status_code == 200 else {}
+        assert found.get("stage") not in {"failed", "refused"} - set(stages), found
+        return found.get("stage") in stages and found["done"] >= done
+
+    return is_so
+
+
+def workers_of(processes: Processes) -> list[str]:
+    """The names of the processes that do jobs."""
+    pools = {pool.name for pool in processes.topology.workers}
+    return [name for name in processes.children if name.partition(".")[0].partition("-")[0] in pools]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("topology", ["monolith", *NIGHTLY])
+async def test_a_film_is_watched_to_its_end_though_workers_were_killed(
+    topology: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRATON_JOB_LEASE", "2")
+    monkeypatch.setenv("CRATON_TRANSCODING_SEGMENT", "2")
+    monkeypatch.setenv("CRATON_TRANSCODING_SEGMENTS", "1")
+    monkeypatch.setenv("CRATON_TRANSCODING_SIZES", "240,360")
+    monkeypatch.setenv("CRATON_TRANSCODING_PRESET", "slow")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    data = tmp_path / "data"
+    async with running(topology, data) as processes:
+        headers = await signed_up(processes.url)
+        await asyncio.to_thread(send, processes.url, headers)
+        async with httpx.AsyncClient(base_url=processes.url, headers=headers, timeout=30) as http:
+            video = (await first_video(http))["id"]
+            await until(stage_is(http, video, "encoding", done=0.1), seconds=LIMIT)
+            names = workers_of(processes)
+            assert names, list(processes.children)
+            assert any([processes.kill(name) for name in names])
+            await until(stage_is(http, video, "published"), seconds=LIMIT)
+            await until(lambda: is_watchable(http, video), seconds=LIMIT)
+            await until(lambda: only_the_edition(data / "blobs"), seconds=LIMIT)
+        assert await frames_of(data / "blobs", tmp_path) == [FRAMES, FRAMES]
+        assert not list(temporary.glob(f"{PREFIX}*"))
+        monkeypatch.delenv("TMPDIR")  # where Chromium finds the names of its sockets too long
+        async with pages() as page:
+            await page.goto(f"{processes.url}/")
+            await shoot(page, topology, "library")
+            await watch(page, f"{processes.url}/watch/{video}", topology)
+
+
+async def is_watchable(http: httpx.AsyncClient, video: str) -> bool:
+    """Whether a player may have it."""
+    return (await http.get(f"/videos/{video}/ticket")).status_code == 200
+
+
+async def only_the_edition(blobs: Path) -> bool:
+    """Whether all is gone that neither the upload nor the edition needs."""
+    try:
+        return len({file.parts[len(blobs.parts) + 1] for file in blobs.glob("transcoding/*/*/*")}) == 1
+    except FileNotFoundError:  # just now
+        return False
+
+
+async def frames_of(blobs: Path, into: Path) -> list[int]:
+    """How many frames a player gets of each size."""
+    found = []
+    for playlist in sorted(blobs.glob("transcoding/*/*/*p/index.m3u8")):
+        whole = into / "whole.mp4"
+        names = read(playlist.read_text()).files
+        whole.write_bytes(b"".join((playlist.parent / name).read_bytes() for name in names))
+        asked = ("-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0")
+        found.append(int(await tools.printed("ffprobe", "-v", "error", *asked, str(whole))))
+    return found
+
+
+@asynccontextmanager
+async def pages() -> AsyncIterator[Page]:
+    """A page of Chromium, without anybody signed in."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "there is no chromium: run scripts/system"
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=found, args=[*STARTED])
+        try:
+            yield await browser.new_page()
+        finally:
+            await browser.close()
+
+
+async def watch(page: Page, address: str, topology: str) -> None:
+    """Watch a video to its end."""
+    await page.goto(address)
+    assert await page.evaluate("() => Boolean(window.Hls && Hls.isSupported())")
+    shot = False
+    async with asyncio.timeout(LIMIT):
+        while not await page.evaluate(PLAYED):
+            await asyncio.sleep(0.2)
+            if not shot and (await page.evaluate(SEEN))[0] > 2:
+                shot = await shoot(page, topology, "player")
+    at, length, frames, error = await page.evaluate(SEEN)
+    assert error is None and abs(length - SECONDS) < 0.05 and abs(at - SECONDS) < 0.05, (at, length, error)
+    assert frames >= FRAMES - 1
+
+
+async def shoot(page: Page, topology: str, name: str) -> bool:
+    """A picture of a page, where somebody wants one."""
+    if SHOTS:
+        await page.screenshot(path=Path(SHOTS) / f"video-{topology}-{name}.png", full_page=True)
+    return True
