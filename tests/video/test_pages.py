@@ -1,0 +1,287 @@
+"""The pages in a browser: an upload with progress, the library, and a film that plays to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from craton.edge.server import serve_http
+from tests.video.cinema import MP4, ORDINARY, Cinema, Person, until
+from tests.video.films import SECONDS, Film
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"), pytest.mark.parametrize("cinema", ORDINARY[:1], ids=str, indirect=True),
+]
+AXE = Path(__file__).parents[1] / "node/node_modules/axe-core/axe.min.js"
+QUIETLY = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+)
+SHOTS = os.environ.get("CRATON_SHOTS")
+"""A folder for pictures of the pages, for people to look at."""
+LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
+    "wide-light": (1280, "light"), "narrow-dark": (375, "dark"), "narrow-light": (375, "light"),
+    "wide-dark": (1280, "dark"),
+}
+LOOKED_AT = list(LOOKS.items())[:4 if SHOTS else 2]
+CHECK = """async only => (await axe.run({runOnly: only})).violations.map(one => [one.id, one.help, ...one.nodes.map(
+    node => node.html.slice(0, 200) + " " + node.any.concat(node.all).map(check => check.message).join("; ")
+)].join(" | "))"""
+ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
+"""What a page that is right on one screen may have wrong on another."""
+
+
+@dataclass(slots=True)
+class Seat:
+    """A browser in front of the site."""
+
+    browser: Browser
+    url: str
+
+    @asynccontextmanager
+    async def sits(self, person: Person | None = None, *, bypass: bool = False) -> AsyncIterator[Page]:
+        """Somebody new. `bypass`: without the pages' own policy, for axe alone."""
+        context = await self.browser.new_context(
+            base_url=self.url, viewport={"width": 1280, "height": 800}, reduced_motion="reduce", bypass_csp=bypass,
+        )
+        if person:
+            token = person.headers["Authorization"].removeprefix("Bearer ")
+            await context.add_cookies([{"name": "video_session", "value": token, "url": self.url}])
+        try:
+            page = await context.new_page()
+            broken: list[str] = []
+            page.on("pageerror", lambda error: broken.append(str(error)))
+            page.on("console", lambda said: broken.append(said.text) if "Content Security" in said.text else None)
+            yield page
+            assert not broken, broken
+        finally:
+            await context.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, once for all tests."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "there is no chromium: run scripts/system"
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=found, args=[*QUIETLY])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def seat(cinema: Cinema, browser: Browser) -> AsyncIterator[Seat]:
+    """The browser, and the site served for it."""
+    async with serve_http(cinema.running.edge, "127.0.0.1:0", drain=1) as port:
+        yield Seat(browser, f"http://127.0.0.1:{port}")
+
+
+class Tour:
+    """Looks at pages on all screens, and collects what is wrong with them."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.found = page, list[str]()
+
+    async def see(self, name: str, path: str = "", *, status: int = 200) -> None:
+        """One page, on all screens; the one that is shown already, where no address is given."""
+        if path:
+            answer = await self.page.goto(path)
+            assert answer and answer.status == status, (path, answer and answer.status)
+        for index, (look, (width, colour)) in enumerate(LOOKED_AT):
+            await self.page.set_viewport_size({"width": width, "height": 800})
+            await self.page.emulate_media(color_scheme=colour)
+            self.found += await faults_of(self.page, look, name, only=OF_LOOKS if index else ALL)
+
+    def check(self) -> None:
+        """Nothing was found."""
+        assert not self.found, "\n".join(self.found)
+
+
+async def faults_of(page: Page, look: str, name: str, *, only: Sequence[str]) -> list[str]:
+    """What axe finds on the page that is shown, and whether it is wider than the screen."""
+    if not await page.evaluate("() => 'axe' in window"):
+        await page.add_script_tag(path=AXE)
+    found: list[str] = await page.evaluate(CHECK, only)
+    if await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+        found.append("the page is wider than the screen")
+    if SHOTS:
+        await page.screenshot(path=f"{SHOTS}/{name}-{look}.png", full_page=True)
+    return [f"{name} ({look}): {one}" for one in found]
+
+
+async def becomes(page: Page, true: str, *, seconds: float = 60) -> None:
+    """Wait until something is true in a page, whose own policy holds for what is tried in it, too."""
+    async with asyncio.timeout(seconds):
+        while not await page.evaluate(true):  # noqa: ASYNC110  # it happens in the browser
+            await asyncio.sleep(0.1)
+
+
+async def test_axe_finds_nothing_on_any_page(cinema: Cinema, film: Film, seat: Seat) -> None:
+    ann = cinema.person()
+    edition = await film.put(cinema.blobs, "videos/toured/one")
+    bread = "How to make bread that keeps for a week, and what to do with the rest of it"
+    for title in ("A walk through the old town", bread, "Rain"):
+        video = await cinema.published(ann, edition, title=title)
+    await ann.ask(cinema.videos.describe, video, 1, description="Half an hour of it.\n\nRecorded in October.")
+    failed = await cinema.uploaded(ann, title="Holiday")
+    await ann.ask(cinema.videos.fail, failed, "There is no picture in this file.")
+    busy = await cinema.place(ann, 1000, title="Half of it is here", filename="half.mp4")
+    await cinema.patch(ann, busy, 0, MP4)
+    async with seat.sits(bypass=True) as page:
+        tour = Tour(page)
+        for name, path in {
+            "home": "/", "search": "/?q=bread", "nothing": "/?q=xyzzy-none", "watch": f"/watch/{video}",
+            "sign-in": "/login", "register": "/register",
+        }.items():
+            await tour.see(name, path)
+        await tour.see("not-found", "/nothing/here", status=404)
+        await page.goto("/login")
+        await page.fill("[name=email]", "none@nowhere.example")
+        await page.fill("[name=password]", "not the password")
+        await page.click("main button")
+        await tour.see("sign-in-wrong")
+        tour.check()
+    async with seat.sits(ann, bypass=True) as page:
+        tour = Tour(page)
+        for name, path in {
+            "yours": "/yours", "video": f"/yours/{video}", "failed": f"/yours/{failed}", "upload": "/upload",
+            "watch-own": f"/watch/{video}",
+        }.items():
+            await tour.see(name, path)
+        await tour.see("foreign", "/yours/video-of-nobody", status=404)
+        tour.check()
+
+
+async def test_a_new_visitor_opens_an_account_and_uploads_with_progress(
+    cinema: Cinema, seat: Seat, tmp_path: Path,
+) -> None:
+    file = tmp_path / "My holiday.mp4"
+    file.write_bytes(MP4 + os.urandom(250_000))
+    async with seat.sits() as page:
+        await page.goto("/upload")
+        await page.wait_for_url("**/login?back=%2Fupload")
+        await page.click("text=Open an account")
+        await page.fill("[name=email]", f"{tmp_path.name}@example.com")
+        await page.fill("[name=password]", "correct horse battery")
+        await page.click("main button")
+        await page.wait_for_url("**/upload?note=welcome")
+        await page.set_input_files("#file", str(file))
+        assert await page.input_value("#title") == "My holiday"
+        tries = await sent_slowly(page)
+        await page.click("#start")
+        await becomes(page, "document.querySelector('#bar').value > 0")
+        if SHOTS:
+            await page.screenshot(path=f"{SHOTS}/uploading.png")
+        tries.set()
+        await page.wait_for_url("**/yours?note=uploaded")
+        assert await page.inner_text(".rows .name") == "My holiday"
+
+
+async def sent_slowly(page: Page) -> asyncio.Event:
+    """Have the first PATCH of a page fail once half-way, and the next wait for a word."""
+    word, tries = asyncio.Event(), list[Any]()
+
+    async def meddle(route: Any) -> None:
+        tries.append(route)
+        if route.request.method == "PATCH" and len([t for t in tries if t.request.method == "PATCH"]) == 1:
+            await page.evaluate("document.querySelector('#bar').value = 0.3")
+            await word.wait()
+            await route.abort("connectionreset")
+        else:
+            await route.continue_()
+
+    await page.route("**/files/**", meddle)
+    return word
+
+
+async def test_an_upload_goes_on_after_the_page_was_closed(cinema: Cinema, seat: Seat, tmp_path: Path) -> None:
+    ann, file = cinema.person(), tmp_path / "film.mp4"
+    file.write_bytes(MP4 + os.urandom(100_000))
+    place = await cinema.place(ann, file.stat().st_size, filename="film.mp4", title="Begun before")
+    await cinema.patch(ann, place, 0, file.read_bytes()[:60_000])
+    async with seat.sits(ann) as page:
+        await page.goto("/upload")
+        assert "60.0 KB of 100 KB are here" in await page.inner_text(".unfinished")
+        await page.set_input_files("#file", str(file))
+        await page.click("#start")
+        await page.wait_for_url("**/yours?note=uploaded")
+    video = await cinema.video_of(ann, place)
+    assert (await ann.ask(cinema.videos.video, video)).title == "Begun before"
+
+
+async def test_what_is_refused_is_said(cinema: Cinema, seat: Seat, tmp_path: Path) -> None:
+    ann, file = cinema.person(), tmp_path / "film.mp4"
+    file.write_bytes(b"#!/bin/sh\n" * 1000)
+    async with seat.sits(ann) as page:
+        await page.goto("/upload")
+        await page.set_input_files("#file", str(file))
+        await page.click("#start")
+        await page.wait_for_selector("#wrong:not([hidden])")
+        assert await page.inner_text("#wrong") == "This file is no video of a kind that is known here."
+
+
+async def test_a_film_plays_to_its_end_and_counts_as_a_view(cinema: Cinema, film: Film, seat: Seat) -> None:
+    ann, bob = cinema.person(), cinema.person()
+    video = await cinema.published(ann, await film.put(cinema.blobs, "videos/played/one"))
+    async with seat.sits(bob) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"/watch/{video}")
+        await page.evaluate("() => { document.querySelector('video').muted = true; }")
+        await page.wait_for_selector(".quality:not([hidden])")
+        assert await page.inner_text("#quality option:nth-child(2)") == "180p"
+        await page.evaluate("() => document.querySelector('video').play()")
+        await becomes(page, "document.querySelector('video').ended")
+        frames = await page.evaluate("document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames")
+        duration = await page.evaluate("document.querySelector('video').duration")
+        assert abs(duration - SECONDS) < 0.1 and frames > 0
+        assert any("segment-002.m4s" in url for url in asked)
+        await page.wait_for_selector(".strip:not([hidden]) li:nth-child(3)")
+        if SHOTS:
+            await page.screenshot(path=f"{SHOTS}/played.png", full_page=True)
+
+        async def viewed() -> bool:
+            return (await ann.ask(cinema.videos.video, video)).views == 1
+
+        await until(viewed)
+        await page.click(".about form button")
+        await page.wait_for_load_state()
+        assert "1 like" in await page.inner_text(".about form")
+
+
+async def test_a_player_whose_addresses_expire_asks_for_others_and_goes_on(
+    cinema: Cinema, film: Film, seat: Seat,
+) -> None:
+    ann = cinema.person()
+    video = await cinema.published(ann, await film.put(cinema.blobs, "videos/expiring/one"), privacy="private")
+    async with seat.sits(ann) as page:
+        expired: list[str] = []
+
+        async def refuse(route: Any) -> None:
+            """The first answers for the second segment and those after it: 403, until other addresses are asked for."""
+            signed = route.request.url.split("/")[4]
+            if "segment-00" in route.request.url and "segment-000" not in route.request.url and not expired:
+                expired.append(signed)
+            if expired and "ticket" not in asked:
+                await route.fulfill(status=403)
+            else:
+                await route.continue_()
+
+        asked: set[str] = set()
+        page.on("request", lambda request: asked.add("ticket") if request.url.endswith("/ticket") else None)
+        await page.route("**/media/**", refuse)
+        await page.goto(f"/watch/{video}")
+        await page.evaluate("() => { const v = document.querySelector('video'); v.muted = true; v.play(); }")
+        await becomes(page, "document.querySelector('video').ended")
+        assert expired and "ticket" in asked and await page.is_hidden("#trouble")
