@@ -1,4 +1,4 @@
-"""The whole program: a film goes up by tuspy, workers are killed while they encode it, and a browser plays what came."""
+"""The whole program: a film goes up by tuspy, workers are killed while they encode it, a browser plays what came."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def test_a_film_is_watched_to_its_end_though_workers_were_killed(
             await until(lambda: is_watchable(http, video), seconds=LIMIT)
             await until(lambda: only_the_edition(data / "blobs"), seconds=LIMIT)
         assert await frames_of(data / "blobs", tmp_path) == [FRAMES, FRAMES]
-        assert not list(temporary.glob(f"{PREFIX}*"))
+        assert not files(temporary, f"{PREFIX}*")
         monkeypatch.delenv("TMPDIR")  # where Chromium finds the names of its sockets too long
         async with pages() as page:
             await page.goto(f"{processes.url}/")
@@ -142,15 +142,20 @@ async def is_watchable(http: httpx.AsyncClient, video: str) -> bool:
 async def only_the_edition(blobs: Path) -> bool:
     """Whether all is gone that neither the upload nor the edition needs."""
     try:
-        return len({file.parts[len(blobs.parts) + 1] for file in blobs.glob("transcoding/*/*/*")}) == 1
+        return len({file.parts[len(blobs.parts) + 1] for file in files(blobs, "transcoding/*/*/*")}) == 1
     except FileNotFoundError:  # just now
         return False
+
+
+def files(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern in a folder, in order."""
+    return sorted(folder.glob(pattern))
 
 
 async def frames_of(blobs: Path, into: Path) -> list[int]:
     """How many frames a player gets of each size."""
     found = []
-    for playlist in sorted(blobs.glob("transcoding/*/*/*p/index.m3u8")):
+    for playlist in files(blobs, "transcoding/*/*/*p/index.m3u8"):
         whole = into / "whole.mp4"
         names = read(playlist.read_text()).files
         whole.write_bytes(b"".join((playlist.parent / name).read_bytes() for name in names))
@@ -190,5 +195,6 @@ async def watch(page: Page, address: str, topology: str) -> None:
 async def shoot(page: Page, topology: str, name: str) -> bool:
     """A picture of a page, where somebody wants one."""
     if SHOTS:
+        await page.wait_for_load_state("networkidle")
         await page.screenshot(path=Path(SHOTS) / f"video-{topology}-{name}.png", full_page=True)
     return True

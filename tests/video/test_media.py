@@ -167,6 +167,17 @@ async def test_there_are_pictures_of_each_video(kind: str, tmp_path: Path) -> No
     assert written.startswith("WEBVTT\n") and f"storyboard-001.jpg#xywh=0,0,{width},{height}" in written
 
 
+async def test_each_small_picture_shows_something(tmp_path: Path) -> None:
+    facts, ticks = await inspect(big_buck_bunny())  # which has one keyframe
+    await pictures.storyboard(big_buck_bunny(), facts, plan=plan_of(facts, ticks), into=tmp_path)
+    crops = [f"crop=160:90:{160 * number}:0" for number in range(4)]
+    sheet = str(tmp_path / "storyboard-001.jpg")
+    for crop, lit in zip(crops, (True, True, True, False), strict=True):
+        pixels = tmp_path / "pixels.gray"
+        await ffmpeg("-i", sheet, "-vf", crop, "-f", "rawvideo", "-pix_fmt", "gray", str(pixels))
+        assert (max(pixels.read_bytes()) > 100) == lit
+
+
 async def size_of(picture: Path) -> tuple[int, int]:
     """A picture's width and height."""
     asked = ("-show_entries", "stream=width,height", "-of", "csv=p=0")

@@ -17,6 +17,8 @@ LONG, ACROSS, DOWN = 160, 5, 5
 """Pixels of the longer side of a small picture, and how many stand in one file."""
 STEP, MOST = 2.0, 100
 """Seconds from one small picture to the next, at least; and how many there are, at most."""
+THOROUGH = 600
+"""Seconds of a video of which every frame is decoded for its small pictures."""
 
 
 async def thumbnail(file: Path, facts: Facts, *, plan: Plan, into: Path) -> None:
@@ -31,17 +33,20 @@ async def thumbnail(file: Path, facts: Facts, *, plan: Plan, into: Path) -> None
 
 
 async def storyboard(file: Path, facts: Facts, *, plan: Plan, into: Path) -> None:
-    """Small pictures, many to a file, and the WebVTT file that says which is whose moment. They show keyframes, which
-    are decoded alone."""
+    """Small pictures, many to a file, and the WebVTT file that says which is whose moment. Of a long video only the
+    keyframes are decoded, and each picture shows the last one before its moment."""
     step = max(STEP, plan.duration / MOST)
     width, height = fitting(facts, LONG)
+    count = math.ceil(plan.duration / step)
     filters = (
-        f"setpts=PTS-({facts.first})", f"fps={1 / step:.9f}:start_time=0:round=up", *plan.filters,
-        f"scale={width}:{height}", "setsar=1", f"tile={ACROSS}x{DOWN}", "format=yuvj420p",
+        f"setpts=PTS-({facts.first})", f"fps={1 / step:.9f}:start_time=0:round=up:eof_action=pass",
+        f"tpad=stop={count}:stop_mode=clone", f"trim=end_frame={count}", *plan.filters, f"scale={width}:{height}",
+        "setsar=1", f"tile={ACROSS}x{DOWN}", "format=yuvj420p",
     )
+    some = ("-skip_frame", "nokey") if plan.duration > THOROUGH else ()
     await ffmpeg(
-        "-threads", "1", *READ, "-skip_frame", "nokey", "-copyts", "-i", str(file), "-map", f"0:{facts.video}", "-an",
-        "-filter:v", ",".join(filters), "-fps_mode", "passthrough", "-q:v", "5", "-f", "image2",
+        "-threads", "1", *READ, *some, "-copyts", "-i", str(file), "-map", f"0:{facts.video}", "-an", "-filter:v",
+        ",".join(filters), "-fps_mode", "passthrough", "-q:v", "5", "-f", "image2",
         str(into / "storyboard-%03d.jpg"),
     )
     write_captions(into, duration=plan.duration, step=step, size=(width, height))
