@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from craton.calls.codec import MALFORMED
-from craton.errors import NotRun, SettingsError
-from craton.tasks.messages import BATCH, READ_JOBS, READ_VERDICTS, Report, Requested, Take, Verdict, encode
+from craton.errors import InvalidArguments, NotRun, SettingsError
+from craton.tasks.messages import (
+    BATCH,
+    ENCODER,
+    READ_REQUESTED,
+    READ_VERDICTS,
+    Report,
+    Requested,
+    Take,
+    Verdict,
+    encode,
+)
 
 try:
     import aiohttp
@@ -21,6 +34,9 @@ TIME = 10.0
 CONNECT = 3.0
 """Seconds within which it takes the connection."""
 SHOWN = 300
+MALFORMED_STATUSES = (400, 413, 415, 422)
+READ_BATCH = msgspec.json.Decoder(list[msgspec.Raw])
+log = logging.getLogger("craton.tasks")
 
 
 class RemoteControl:
@@ -45,14 +61,16 @@ class RemoteControl:
 
     async def take(self, asked: Take) -> list[Requested]:
         """As `Control.take`. NotRun where no controller answers."""
-        answer = await self.post("/jobs/v1/take", encode(asked), kind="application/json", wait=asked.wait)
+        body = ENCODER.encode({"room": asked.room, "most": asked.most, **msgspec.to_builtins(asked)})
+        answer = await self.post("/jobs/v1/take", body, kind="application/json", wait=asked.wait)
         try:
-            return READ_JOBS.decode(answer)
+            jobs = READ_BATCH.decode(answer)
         except MALFORMED as error:
             raise NotRun(f"{self.addresses[self.at]} answers what is no list of jobs: {error}.") from error
+        return [job for event in jobs if (job := job_of(event))]
 
     async def report(self, reports: Sequence[Report]) -> list[Verdict]:
-        """As `Control.report`."""
+        """As `Control.report`. InvalidArguments where they are called malformed: sent again, they would be so again."""
         answer = await self.post("/jobs/v1/report", encode(list(reports)), kind=BATCH)
         try:
             verdicts = READ_VERDICTS.decode(answer).verdicts
@@ -69,6 +87,8 @@ class RemoteControl:
             address = self.addresses[self.at]
             try:
                 return await self.post_to(address + path, body, kind=kind, wait=wait)
+            except InvalidArguments:  # the others would say the same
+                raise
             except (aiohttp.ClientError, TimeoutError, NotRun) as error:
                 troubles.append(f"{address}: {error or type(error).__name__}")
                 self.at = (self.at + 1) % len(self.addresses)
@@ -83,6 +103,18 @@ class RemoteControl:
             raise SettingsError(
                 f"{url} does not know this worker: set CRATON_WORKER_TOKEN to what belongs to the services' secret."
             )
+        if answer.status in MALFORMED_STATUSES:
+            raise InvalidArguments(f"{url} calls it malformed: {said[:SHOWN].decode(errors='replace')}")
         if answer.status != 200:
             raise NotRun(f"HTTP {answer.status} {said[:SHOWN].decode(errors='replace')}")
         return said
+
+
+def job_of(event: msgspec.Raw) -> Requested | None:
+    """A job; None, and that is said, for one that cannot be read: its lease ends, and another worker may be luckier."""
+    try:
+        return READ_REQUESTED.decode(event)
+    except MALFORMED as error:
+        shown = bytes(event)[:SHOWN].decode(errors="replace")
+        log.error("a job that cannot be read is left alone: %s: %s", error, shown)
+        return None

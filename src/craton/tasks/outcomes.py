@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict
 
 from craton.calls import codec
 from craton.task import Retry
@@ -30,7 +32,13 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
 
 def failed(code: str, message: str, *, retryable: bool = True) -> Outcome:
     """It failed, as a worker itself says."""
-    return Outcome(FAILED, ENCODER.encode(Failed(code, message[:LONGEST], retryable)))
+    return told(Failed(code, message[:LONGEST], retryable))
+
+
+def told(failure: Failed) -> Outcome:
+    """A failure as it is reported: with `retryable` always, and with the rest where there is any."""
+    fields = {name: value for name, value in asdict(failure).items() if value is not None and value is not UNSET}
+    return Outcome(FAILED, ENCODER.encode(fields))
 
 
 def given(handler: Handler, result: Any) -> Outcome:
@@ -52,13 +60,11 @@ def given(handler: Handler, result: Any) -> Outcome:
 def raised(error: BaseException) -> Outcome:
     """It raised something."""
     if isinstance(error, Retry):
-        told = Failed("retry", error.why[:LONGEST], retryable=True, retryafter=error.after)
-    elif isinstance(error, Fault):
+        return told(Failed("retry", error.why[:LONGEST], retryable=True, retryafter=error.after))
+    if isinstance(error, Fault):
         fields = msgspec.Raw(codec.to_json(error.body))
-        told = Failed(type(error).__name__, str(error)[:LONGEST], retryable=False, fault=fields)
-    else:
-        told = Failed(type(error).__name__, (str(error) or type(error).__name__)[:LONGEST])
-    return Outcome(FAILED, ENCODER.encode(told))
+        return told(Failed(type(error).__name__, str(error)[:LONGEST], retryable=False, fault=fields))
+    return told(Failed(type(error).__name__, (str(error) or type(error).__name__)[:LONGEST]))
 
 
 def is_expected(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from msgspec import UNSET
 
 from craton.calls.retry import Backoff
-from craton.errors import SettingsError
+from craton.errors import InvalidArguments, SettingsError
 from craton.tasks.attempt import Attempt
 from craton.tasks.control import Control
 from craton.tasks.messages import Report, Verdict
@@ -107,6 +107,9 @@ class Reporter:
             verdicts = await self.control.report([said.report for said in batch])
         except SettingsError:
             raise
+        except InvalidArguments as error:
+            await self.without(batch, error)
+            return
         except Exception as error:  # whatever it is: what ended must arrive
             for said in batch:
                 if not said.ends:
@@ -117,6 +120,21 @@ class Reporter:
         self.backoff.tries = 0
         for said, verdict in zip(batch, verdicts, strict=True):
             self.settle(said, verdict)
+        self.forget(batch)
+
+    async def without(self, batch: list[Said], error: InvalidArguments) -> None:
+        """Find out which one of a batch spoils it, and say no more of that: its lease will end."""
+        if len(batch) > 1:
+            for said in batch:
+                await self.send([said])
+            return
+        log.error("%s, attempt %s: %s", batch[0].report.taskid, batch[0].report.taskattempt, error)
+        for recorded in batch[0].waiting:
+            recorded.cancel()
+        self.forget(batch)
+
+    def forget(self, batch: list[Said]) -> None:
+        """These need not be sent again."""
         ended = {id(said) for said in batch if said.ends}
         self.ends = [said for said in self.ends if id(said) not in ended]
         if not self.ends:
