@@ -19,6 +19,7 @@ GROUPS = {
     "events": "an event, from publishing to applied in another service",
     "sagas": "a saga of four steps",
     "tasks": "jobs of tasks, from submitting to run by a worker",
+    "video": "a film of a minute, transcoded by workers",
     "service": "one idle service: how soon it answers, and its memory",
 }
 
