@@ -22,7 +22,7 @@ function fail(text) {
   $("wrong").textContent = text;
   $("wrong").hidden = false;
   $("going").hidden = true;
-  $("start").disabled = $("file").disabled = false;
+  $("start").hidden = $("file").disabled = false;
 }
 
 class Refused extends Error {}
@@ -126,7 +126,8 @@ async function send() {
 async function upload() {
   $("wrong").hidden = true;
   $("going").hidden = false;
-  $("start").disabled = $("file").disabled = true;
+  $("start").hidden = $("file").disabled = true;
+  $("going").scrollIntoView({ block: "center" });
   try {
     const known = [...document.querySelectorAll("[data-upload]")]
       .find(one => one.dataset.name === file.name && Number(one.dataset.size) === file.size);
