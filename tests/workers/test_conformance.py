@@ -3,50 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.rabbitmq import Server
-from workers.conformance.checks import ALONE, EVERYWHERE, WITH_BROKER, Check
+from workers.conformance.checks import WAYS, Check
 from workers.conformance.kit import Kit
 
 ROOT = Path(__file__).parents[2]
 WORKERS = {
+    "python": [sys.executable, "-m", "craton", "worker", "tests.workers.kit", "--pool", "all"],
     "node": ["node", f"{ROOT}/workers/node/bin/craton-worker.js", f"{ROOT}/workers/node/test/kit.js"],
     "java": [f"{ROOT}/workers/java/craton-worker", f"{ROOT}/workers/java/test/Kit.java"],
 }
-CHECKS: dict[str, dict[str, Check]] = {"http": EVERYWHERE | ALONE, "rabbitmq": EVERYWHERE | WITH_BROKER}
-CASES = [(worker, way, name) for worker in WORKERS for way, checks in CHECKS.items() for name in checks]
+CASES = [(worker, name, check) for worker in WORKERS for name, way in WAYS.items() for check in way.checks]
 Outcomes = dict[tuple[str, str, str], str]
 
 
-async def tried(kit: Kit, check: Check) -> str:
-    """What went wrong; "" when nothing did."""
-    kit.controller.forget()
-    try:
-        assert kit.worker.running, "the worker has ended in an earlier check"
-        await check(kit)
-        kit.check_up()
-    except Exception:
-        return f"{traceback.format_exc()}\nThe worker wrote:\n{kit.worker.output[-4000:]}"
-    return ""
-
-
-async def run(worker: str, way: str, broker: str, checks: Mapping[str, Check]) -> Outcomes:
+async def run(worker: str, name: str, broker: str, checks: Mapping[str, Check]) -> Outcomes:
     """Checks of one worker on one way, one after another."""
-    async with Kit(WORKERS[worker], broker) as kit:
-        return {(worker, way, name): await tried(kit, check) for name, check in checks.items()}
+    way = WAYS[name]
+    async with Kit(WORKERS[worker], broker if way.broker else "", lonely=way.lonely) as kit:
+        found = {(worker, name, sentence): await kit.trouble(check) for sentence, check in checks.items()}
+        written = f"\nThe worker wrote:\n{kit.output()}"
+    return {case: trouble and trouble + written for case, trouble in found.items()}
 
 
 async def run_all(asked: set[tuple[str, str, str]], broker: str) -> Outcomes:
     """What was asked for: all workers and ways at once, since they mostly wait."""
     runs = []
-    for worker, way in sorted({case[:2] for case in asked}):
-        checks = {name: check for name, check in CHECKS[way].items() if (worker, way, name) in asked}
-        runs.append(run(worker, way, broker if way == "rabbitmq" else "", checks))
+    for worker, name in sorted({case[:2] for case in asked}):
+        checks = {sentence: check for sentence, check in WAYS[name].checks.items() if (worker, name, sentence) in asked}
+        runs.append(run(worker, name, broker, checks))
     return {case: trouble for outcomes in await asyncio.gather(*runs) for case, trouble in outcomes.items()}
 
 
@@ -59,7 +50,7 @@ def outcomes(request: pytest.FixtureRequest, rabbitmq: Server) -> Outcomes:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case).replace(" ", "_"))
 def test_a_worker_conforms(case: tuple[str, str, str], outcomes: Outcomes) -> None:
     trouble = outcomes[case]
     assert not trouble, trouble

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
 
-from workers.conformance.checks import ALONE, EVERYWHERE, WITH_BROKER, Check
+from workers.conformance.checks import WAYS
 from workers.conformance.kit import Kit
 
 
@@ -20,41 +19,25 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def tried(kit: Kit, check: Check) -> str:
-    """What went wrong in a check; "" when nothing did."""
-    kit.controller.forget()
-    try:
-        await check(kit)
-        kit.check_up()
-    except Exception as error:
-        return str(error) or type(error).__name__
-    return ""
-
-
-async def run(kit: Kit, checks: Mapping[str, Check]) -> int:
-    """Print what became of each check; how many failed."""
-    failed = 0
-    async with kit:
-        for name, check in checks.items():
-            trouble = await tried(kit, check)
-            failed += bool(trouble)
-            sys.stdout.write(f"{'FAILED' if trouble else 'ok':8}{name.replace('_', ' ')}\n")
-            sys.stdout.write(f"        {trouble}\n" if trouble else "")
+async def run(asked: argparse.Namespace, name: str) -> int:
+    """Print what became of the checks of one way; how many failed."""
+    way, failed = WAYS[name], 0
+    sys.stdout.write(f"{name}\n")
+    async with Kit(asked.command, asked.broker if way.broker else "", lonely=way.lonely) as kit:
+        for sentence, check in ((name.replace("_", " "), check) for name, check in way.checks.items()):
+            if asked.only in sentence:
+                trouble = await kit.trouble(check)
+                failed += bool(trouble)
+                sys.stdout.write(f"  {'FAILED' if trouble else 'ok':8}{sentence}\n{trouble}")
         if failed:
-            sys.stdout.write(f"\nThe worker wrote:\n{kit.worker.output}\n")
+            sys.stdout.write(f"\nThe worker wrote:\n{kit.output()}\n")
     return failed
 
 
 async def main() -> int:
-    """All checks, over HTTP alone and over a broker if there is one; how many failed."""
+    """All checks, those with a broker if there is one; how many failed."""
     asked = arguments()
-    groups = {"": EVERYWHERE | ALONE} | ({asked.broker: EVERYWHERE | WITH_BROKER} if asked.broker else {})
-    failed = 0
-    for broker, checks in groups.items():
-        sys.stdout.write("with a broker\n" if broker else "over HTTP alone\n")
-        chosen = {name: check for name, check in checks.items() if asked.only.replace(" ", "_") in name}
-        failed += await run(Kit(asked.command, broker), chosen)
-    return failed
+    return sum([await run(asked, name) for name, way in WAYS.items() if asked.broker or not way.broker])
 
 
 if __name__ == "__main__":

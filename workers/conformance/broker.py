@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import aiormq
@@ -43,15 +43,20 @@ class Gate:
         assert task is not None
         self.passing.add(task)
         try:
-            there = await asyncio.open_connection(self.host, self.port)
-            await asyncio.gather(carry(reader, there[1]), carry(there[0], writer))
+            await self.connect(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass
         finally:
             self.passing.discard(task)
             writer.transport.abort()
-            with suppress(UnboundLocalError):
-                there[1].transport.abort()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes from both sides, until one of them ends."""
+        server, to_server = await asyncio.open_connection(self.host, self.port)
+        try:
+            await asyncio.gather(carry(reader, to_server), carry(server, writer))
+        finally:
+            to_server.transport.abort()
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

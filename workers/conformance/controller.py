@@ -226,10 +226,11 @@ class Controller:
 
     def verdict(self, event: Any) -> str:
         """What a worker must do now; a repeated report has the verdict of the first."""
+        text = canonical(event)
         if trouble := trouble_in_report(event):
             self.troubles.append(trouble)
             return "refused"
-        text, before = canonical(event), self.seen.get(event["id"])
+        before = self.seen.get(event["id"])
         if before is not None:
             self.repeated.add(event["id"])
             if before[0] != text:

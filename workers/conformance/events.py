@@ -14,6 +14,8 @@ LEASE = 1  # seconds: heartbeats are due every third of it
 LARGEST_RESULT = 2**20  # bytes
 ENDS = ("succeeded", "failed", "cancelled", "released")
 TYPES = {f"craton.job.{kind}.v1": kind for kind in ("heartbeat", *ENDS)}
+USUAL: dict[str, Any] = {"worker": "", "queues": [], "room": 1, "most": 1, "wait": 0}
+"""What a request for jobs holds where it says nothing else; `jobs` and `modules` may be there, too."""
 NEVER_RUNG = ("taskattempt", "taskfence", "taskfolder")
 """What only the controller's answer to `take` says, since it is not known before."""
 
@@ -31,15 +33,14 @@ def requested(task: str, data: Mapping[str, object], **more: object) -> dict[str
 
 
 def trouble_in_take(body: Any) -> str:
-    """What is wrong with a request for jobs; "" when nothing is."""
+    """What is wrong with a request for jobs; "" when nothing is. What may be left out is filled in."""
     if not isinstance(body, dict):
         return "a request to take is a JSON object"
-    kinds: dict[str, type] = {"worker": str, "queues": list, "room": int, "most": int}
-    for name, kind in kinds.items():
-        if type(body.get(name)) is not kind:
-            return f"take: {name} must be there, of type {kind.__name__}: {body}"
-    if not isinstance(body.get("jobs", []), list) or not isinstance(body.get("wait", 0), int | float):
-        return f"take: jobs is a list, wait a number of seconds: {body}"
+    for name, usual in USUAL.items():
+        if type(body.setdefault(name, usual)) is not type(usual) and name != "wait":
+            return f"take: {name} must be of type {type(usual).__name__}: {body}"
+    if isinstance(body["wait"], bool) or not isinstance(body["wait"], int | float):
+        return f"take: wait is a number of seconds: {body}"
     if not body["worker"] or body["room"] < 0 or body["most"] < 1 or not body["queues"]:
         return f"take: worker and queues have something in them, room is no less than 0, most no less than 1: {body}"
     return ""
@@ -84,8 +85,8 @@ def trouble_in_data(kind: str, data: Any) -> str:
         return "" if "result" in data else f"succeeded: there is no result: {data!r}"
     texts = isinstance(data.get("code"), str) and data["code"] and isinstance(data.get("message"), str)
     after = data.get("retryafter", 0)
-    if not texts or not isinstance(data.get("retryable"), bool) or isinstance(after, bool):
-        return f"failed: wants code and message (texts) and retryable (boolean): {data!r}"
+    if not texts or not isinstance(data.setdefault("retryable", True), bool) or isinstance(after, bool):
+        return f"failed: wants code and message (texts), and perhaps retryable (boolean; else true): {data!r}"
     return "" if isinstance(after, int | float) and after >= 0 else f"failed: retryafter is in seconds: {after!r}"
 
 

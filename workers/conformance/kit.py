@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import traceback
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -15,16 +16,19 @@ from workers.conformance.controller import PATIENCE, TOKEN, Controller, Job
 from workers.conformance.events import MODULE, QUEUE
 from workers.conformance.program import Program, alive
 
-OWN = "own"
 SLOTS = 2
 GRACE = 1  # seconds that a worker waits for running jobs, when it is asked to stop
 
 
 class Kit:
-    """Use it as `async with`. `command` starts the worker; `broker` is the URL of a RabbitMQ server, "" for none."""
+    """Use it as `async with`. `command` starts the worker; `broker` is the URL of a RabbitMQ server, "" for none.
 
-    def __init__(self, command: Sequence[str], broker: str = "") -> None:
-        self.command = command
+    One process of the worker serves all checks, unless `lonely`: then each check starts its own.
+    """
+
+    def __init__(self, command: Sequence[str], broker: str = "", *, lonely: bool = False) -> None:
+        self.command, self.lonely, self.written = command, lonely, ""
+        self.worker: Program | None = None
         self.application = f"kit{uuid.uuid4().hex[:8]}"
         self.broker = Broker(broker, self.application) if broker else None
         self.controller = Controller()
@@ -36,8 +40,8 @@ class Kit:
             await stack.enter_async_context(self.controller)
             if self.broker:
                 await stack.enter_async_context(self.broker)
-            self.worker = Program(self.command, self.environment())
-            await stack.enter_async_context(self.worker)
+            if not self.lonely:
+                self.worker = await stack.enter_async_context(Program(self.command, self.environment()))
             self.stack = stack.pop_all()
         return self
 
@@ -92,15 +96,33 @@ class Kit:
         return self.folder / f"{kind}{self.names}"
 
     @asynccontextmanager
-    async def another(self, **changed: str) -> AsyncIterator[Program]:
-        """Another process of the worker, which works for the queue OWN; some of its environment may be changed."""
-        told = self.environment() | {"CRATON_QUEUES": OWN, "CRATON_WORKER": "kit-2"} | changed
+    async def start(self, **changed: str) -> AsyncIterator[Program]:
+        """A process of the worker for one check; some of its environment may be changed."""
+        told = self.environment() | changed
         async with Program(self.command, {name: value for name, value in told.items() if value}) as program:
-            yield program
+            try:
+                yield program
+            finally:
+                self.written += program.output
+
+    def output(self) -> str:
+        """The last of what the worker has written."""
+        return (self.worker.output if self.worker else self.written)[-4000:]
+
+    async def trouble(self, check: Callable[[Kit], Awaitable[None]]) -> str:
+        """What is wrong with the worker, as a check finds it; "" when nothing is."""
+        self.controller.forget()
+        try:
+            assert self.worker is None or self.worker.running, "the worker has ended"
+            await check(self)
+            self.check_up()
+        except Exception:
+            return traceback.format_exc()
+        return ""
 
     def check_up(self) -> None:
         """Fail where the worker did anything against the protocol, or is no longer there."""
-        assert self.worker.running, f"the worker has ended:\n{self.worker.output[-2000:]}"
+        assert self.worker is None or self.worker.running, "the worker has ended"
         troubles, self.controller.troubles = self.controller.troubles, []
         assert not troubles, "\n".join(troubles)
 

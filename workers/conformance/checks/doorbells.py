@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-
 from workers.conformance.broker import Broker
-from workers.conformance.kit import OWN, Kit
+from workers.conformance.kit import Kit
 
 
 def broker_of(kit: Kit) -> Broker:
@@ -35,22 +33,6 @@ async def a_ring_that_nobody_can_read_goes_to_the_dead_letters(kit: Kit) -> None
         await broker.send(body)
     await broker.until(broker.dead, messages=before + 3)
     await kit.works()
-
-
-async def a_ring_is_acknowledged_before_the_work_ends(kit: Kit) -> None:
-    broker = broker_of(kit)
-    own = broker.name_of(OWN)
-    async with kit.another() as worker:
-        await kit.works(taskqueue=OWN)
-        await broker.until(own, messages=0, consumers=1)
-        job, gate = await kit.running(taskqueue=OWN)
-        await broker.until(own, messages=0)
-        worker.signal(signal.SIGKILL)
-        await worker.ended()
-        await broker.until(own, consumers=0)
-        assert await broker.waiting(own) == 0
-        gate.touch()
-        assert job.end() is None
 
 
 async def a_worker_finds_a_broker_again_that_was_away(kit: Kit) -> None:

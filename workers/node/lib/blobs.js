@@ -1,4 +1,5 @@
 // Files that all workers and services share: a folder (file:///...), or a bucket of S3 (s3://bucket/prefix).
+import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
 import os from "node:os";
@@ -15,6 +16,8 @@ export class Blobs {
     throw new SettingsError(`CRATON_BLOBS is ${url}: give file:///folder or s3://bucket/prefix.`);
   }
 }
+
+const TRIES = 20;
 
 // A path inside the blobs, with nothing that leads out of them.
 function inside(name) {
@@ -45,21 +48,45 @@ class Folder {
     await this.store(name, (part) => fs.copyFile(file, part));
   }
 
+  // Written beside its place, and moved there when it is whole and on the disk. (`.partial`: shown to nobody.)
   async store(name, write) {
     const file = this.file(name);
-    const part = `${file}.${process.pid}.part`;
-    await fs.mkdir(path.dirname(file), { recursive: true });
+    const partial = `${file}.${randomBytes(6).toString("hex")}.partial`;
     try {
-      await write(part);
-      await fs.rename(part, file);
+      await again(path.dirname(file), () => write(partial));
+      await settle(partial);
+      await fs.rename(partial, file);
+      await settle(path.dirname(file));
     } finally {
-      await fs.rm(part, { force: true });
+      await fs.rm(partial, { force: true });
     }
   }
 
   // Remove a blob, or all below a path.
   async delete(name) {
     await fs.rm(this.file(name), { recursive: true, force: true });
+  }
+}
+
+// Do something in a folder, which others may remove meanwhile since it is empty.
+async function again(folder, work) {
+  for (let tries = 1; ; tries += 1) {
+    await fs.mkdir(folder, { recursive: true });
+    try {
+      return await work();
+    } catch (error) {
+      if (error.code !== "ENOENT" || tries === TRIES) throw error;
+    }
+  }
+}
+
+// Have a file, or the names in a folder, on the disk.
+async function settle(file) {
+  const handle = await fs.open(file, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

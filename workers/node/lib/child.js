@@ -22,7 +22,7 @@ process.on("message", async (message) => {
 async function ended(event, signal) {
   try {
     const handler = Object.hasOwn(handlers, event.taskname) ? handlers[event.taskname] : null;
-    if (!handler) throw new JobError(unknown(event.taskname), { code: "unknown-task", retryable: true });
+    if (!handler) throw new JobError(unknown(event.taskname), { code: "no-handler", retryable: true });
     const job = new Job(event, { blobs: lazily(), signal, tell: (told) => process.send({ told }) });
     return { result: sized((await handler(event.data, job)) ?? null) };
   } catch (error) {
@@ -37,7 +37,7 @@ function unknown(task) {
 function sized(result) {
   const size = Buffer.byteLength(JSON.stringify(result));
   if (size <= LARGEST_RESULT) return result;
-  throw new JobError(`the result has ${size} bytes, and ${LARGEST_RESULT} at most are kept: put it into a blob`, { code: "too-large" });
+  throw new JobError(`the result has ${size} bytes, and ${LARGEST_RESULT} at most are kept: put it into a blob`, { code: "result-too-large" });
 }
 
 // The blobs, of which nothing is asked unless a handler uses them.

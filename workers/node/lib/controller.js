@@ -101,7 +101,7 @@ export class Controller {
 // The error for an answer that is none. 401 and 403 may become right again, when tokens are changed; 429 is for later.
 async function wrong(answer, address) {
   const text = (await answer.text()).slice(0, 500);
-  const again = answer.status >= 500 || [401, 403, 408, 429].includes(answer.status);
+  const again = answer.status >= 500 || [401, 403, 404, 408, 425, 429].includes(answer.status);
   const hint = answer.status === 401 ? ": check CRATON_WORKER_TOKEN" : "";
   return Object.assign(new Error(`${address} answered ${answer.status}${hint} ${text}`), { refused: !again });
 }

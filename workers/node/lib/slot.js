@@ -3,6 +3,7 @@ import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const CHILD = fileURLToPath(new URL("child.js", import.meta.url));
+const HIDDEN = ["CRATON_WORKER_TOKEN", "CRATON_SECRET", "CRATON_BROKER", "CRATON_DATABASE"]; // what handlers have no use for
 const STOPS_WITHIN = 1_000; // milliseconds, before it is killed
 
 export class Slot {
@@ -12,7 +13,8 @@ export class Slot {
 
   begin() {
     if (this.child) return;
-    const child = fork(CHILD, [this.handlers], { detached: true, serialization: "advanced" });
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !HIDDEN.includes(name)));
+    const child = fork(CHILD, [this.handlers], { detached: true, serialization: "advanced", env });
     this.child = child;
     child.on("message", (message) => (message.told ? this.tell?.(message.told) : this.end(message.ended)));
     child.on("error", () => {}); // "exit" follows, or it could not be begun

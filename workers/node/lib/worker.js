@@ -91,7 +91,7 @@ export class Worker {
   // ------------------------------------------------------------------ working
 
   start(event, door) {
-    const job = { event, door, slot: this.idle.pop() ?? new Slot(this.handlers), why: null, news: null, beating: false, told: 0 };
+    const job = { event, door, slot: this.idle.pop() ?? new Slot(this.handlers), why: null, news: null, beating: false, told: 0, kept: Boolean(event.taskcheckpoint) };
     this.used += weightOf(event);
     this.jobs.set(`${event.taskid} ${event.taskfence}`, job);
     job.done = this.work(job)
@@ -129,6 +129,7 @@ export class Worker {
   // What its handler says of its progress.
   hear(job, { progress, checkpoint }) {
     job.news = { ...job.news, progress, ...(checkpoint != null && { checkpoint }) };
+    if (checkpoint != null) job.kept = true;
     clearTimeout(job.soon);
     job.soon = setTimeout(() => this.beat(job), Math.max(0, job.told + NEWS_EVERY - Date.now()));
   }
@@ -148,13 +149,14 @@ export class Worker {
     return this.reportOf(job.event, "heartbeat", news);
   }
 
-  // Report how a job ended. What it made is removed, unless that was accepted as its result.
+  // Report how a job ended. What it made is removed, unless that was accepted as its result, or there is a checkpoint,
+  // which may speak of it.
   async tell(job, how) {
     const { event, why } = job;
     clearTimeout(job.soon);
     if (why === "refused") return this.clean(event);
     if (why !== "succeeded") {
-      await this.clean(event);
+      if (!job.kept) await this.clean(event);
       if (job.news) job.door.report(this.heartbeat(job)); // its last checkpoint, for the next attempt
     }
     const verdict = await job.door.report(this.ending(event, why, how));

@@ -170,7 +170,7 @@ final class Controller {
         String text = answer.body().substring(0, Math.min(500, answer.body().length()));
         String hint = status == 401 ? ": check CRATON_WORKER_TOKEN" : "";
         String message = address + " answered " + status + hint + " " + text;
-        boolean again = status >= 500 || List.of(401, 403, 408, 429).contains(status);
+        boolean again = status >= 500 || List.of(401, 403, 404, 408, 425, 429).contains(status);
         return again ? new IOException(message) : new Refused(message);
     }
 

@@ -19,6 +19,7 @@ import java.util.function.Consumer;
 /** One attempt of a job. Its thread is interrupted when it must stop, and the processes that it started are killed. */
 public final class Job {
     private static final Path GUARD = Path.of("/usr/bin/setpriv"); // of util-linux: ends a process with its parent
+    private static final List<String> HIDDEN = List.of("CRATON_WORKER_TOKEN", "CRATON_SECRET", "CRATON_BROKER", "CRATON_DATABASE");
     private static final int OUTPUT_KEPT = 2000; // characters of what a program wrote last
 
     public final String id;
@@ -63,6 +64,7 @@ public final class Job {
 
     /** Start a program, which ends with this job, and with this worker. */
     public Process start(ProcessBuilder builder) throws IOException {
+        builder.environment().keySet().removeAll(HIDDEN);
         if (Files.isExecutable(GUARD)) {
             List<String> command = new ArrayList<>(List.of(GUARD.toString(), "--pdeathsig", "KILL", "--"));
             command.addAll(builder.command());

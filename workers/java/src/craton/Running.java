@@ -30,12 +30,14 @@ final class Running {
     private boolean beating = false;
     private boolean soon = false;
     private long told = 0;
+    private volatile boolean kept = false; // there is a checkpoint
 
     Running(JsonObject event, Controller door, Worker worker) {
         this.event = event;
         this.door = door;
         this.worker = worker;
         job = new Job(event, this::hear);
+        kept = job.checkpoint != null;
         ScheduledExecutorService clock = worker.clock;
         long every = Events.number(event, "tasklease", 30) * 1000L / 3;
         beats = clock.scheduleAtFixedRate(this::beat, every, every, TimeUnit.MILLISECONDS);
@@ -69,7 +71,7 @@ final class Running {
         int size = Events.GSON.toJson(tree).getBytes(java.nio.charset.StandardCharsets.UTF_8).length;
         if (size > LARGEST_RESULT) {
             String message = "the result has " + size + " bytes, and " + LARGEST_RESULT + " at most are kept: put it into a blob";
-            throw new JobError("too-large", message);
+            throw new JobError("result-too-large", message);
         }
         JsonObject data = new JsonObject();
         data.add("result", tree);
@@ -103,6 +105,7 @@ final class Running {
         news.addProperty("progress", progress);
         if (checkpoint != null && !checkpoint.isJsonNull()) {
             news.add("checkpoint", checkpoint);
+            kept = true;
         }
         if (!soon) {
             soon = true;
@@ -141,7 +144,10 @@ final class Running {
 
     // ------------------------------------------------------------------ the end
 
-    /** Report how it ended. What it made is removed, unless that was accepted as its result. */
+    /**
+     * Report how it ended. What it made is removed, unless that was accepted as its result, or there is a checkpoint,
+     * which may speak of it.
+     */
     private CompletableFuture<Void> tell(JsonObject said) {
         beats.cancel(false);
         if (limit != null) {
@@ -149,7 +155,7 @@ final class Running {
         }
         job.kill(); // what the handler started and did not wait for
         worker.freed(event);
-        if (!why.equals("succeeded")) {
+        if (why.equals("refused") || (!why.equals("succeeded") && !kept)) {
             clean();
         }
         if (why.equals("refused")) {

@@ -157,7 +157,7 @@ public final class Worker {
     Handler handlerOf(String task) throws JobError {
         Handler handler = handlers.get(task);
         if (handler == null) {
-            throw new JobError("unknown-task", "this worker has no handler for " + task + ": it has " + String.join(", ", handlers.keySet())
+            throw new JobError("no-handler", "this worker has no handler for " + task + ": it has " + String.join(", ", handlers.keySet())
                     + ". Give the task a queue of workers that have one.", true, null);
         }
         return handler;

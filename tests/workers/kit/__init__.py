@@ -1,0 +1,1 @@
+"""The application whose Python worker the conformance kit tries."""
