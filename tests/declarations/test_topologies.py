@@ -13,7 +13,18 @@ from craton.application import Application
 from craton.contract import query
 from craton.errors import CratonError, DeclarationError, SettingsError
 from craton.module import Module
-from craton.topology import Companion, Service, Topology, check_database, load_companions, load_topologies
+from craton.pools import Pool, cores
+from craton.task import Task
+from craton.topology import (
+    Companion,
+    Service,
+    Topology,
+    check_database,
+    load_companions,
+    load_settings,
+    load_topologies,
+)
+from craton.values import Value
 
 
 class Orders(Protocol):
@@ -247,3 +258,97 @@ def test_sqlite_is_refused_for_replicas() -> None:
         "service shop has 2 replicas, but SQLite serves one process per file: "
         "give it a PostgreSQL database (postgresql://...), or replicas = 1."
     )
+
+
+# ---------------------------------------------------------------------- workers
+
+
+class Parcel(Value):
+    number: int = 0
+
+
+PACK, WEIGH = Task("pack", Parcel, Parcel, queue="hands"), Task("weigh", Parcel, Parcel, queue="scales")
+DEPOT = Application("depot", [
+    Module("orders", Orders, "a:A", tasks={PACK: "a:pack", WEIGH: ""}), Module("stock", Stock, "a:B"),
+])
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Load:
+    """The topologies of DEPOT, which has tasks, with this file."""
+
+    def loaded(text: str) -> dict[str, Topology]:
+        path = tmp_path / "topology.toml"
+        path.write_text(textwrap.dedent(text))
+        return load_topologies(DEPOT, path)
+
+    return loaded
+
+
+def test_a_file_gives_a_topology_pools_also_one_that_exists_without_being_written(depot: Load) -> None:
+    found = depot("""
+        [monolith.workers]
+        hands = { queues = ["hands"], slots = 2, replicas = 3 }
+        scales = { queues = ["*", "scales"], command = "node {here}/scales.js" }
+    """)
+    assert found["monolith"].services == (Service("depot", ("orders", "stock")),)
+    assert found["monolith"].workers == (
+        Pool("hands", ("hands",), 2, 3), Pool("scales", ("hands", "scales"), command="node {here}/scales.js"),
+    )
+    assert not found["monolith"].unwritten
+    assert found["monolith"].pool("hands").slots == 2
+
+
+def test_a_topology_without_workers_has_one_pool_for_all_that_is_done_in_python(depot: Load) -> None:
+    found = depot("")["microservices"]
+    assert found.unwritten and found.workers == (Pool("workers", ("hands",), slots=cores()),)
+
+
+def test_a_topology_of_an_application_without_tasks_has_no_workers(load: Load) -> None:
+    assert load("")["monolith"].workers == () and not load("")["monolith"].unwritten
+
+
+BOTH = 'all = { queues = ["*"], command = "run" }'
+
+
+@pytest.mark.parametrize(("pools", "message"), [
+    ('all = { queues = ["hands"] }', "topology monolith forgets queue scales: add it to one of its workers."),
+    (
+        'all = { queues = ["*"] }',
+        "topology monolith: pool all is to do orders.weigh, whose handler is not in Python: give the pool a command, "
+        "or the task a handler.",
+    ),
+    (
+        f'{BOTH}\nx = {{ queues = ["feet"] }}',
+        "topology monolith: pool x has an unknown queue feet: the tasks have hands, scales.",
+    ),
+    (f"{BOTH}\nx = {{ queues = [] }}", "topology monolith: pool x serves no queue: give it one, or remove it."),
+    (f'{BOTH}\nx = {{ queues = ["hands"], slots = 0 }}', "topology monolith: pool x has 0 slots: give it at least 1."),
+    (
+        f'{BOTH}\nx = {{ queues = ["hands"], replicas = 0 }}',
+        "topology monolith: pool x has 0 replicas: give it at least 1.",
+    ),
+    (
+        f'{BOTH}\ndepot = {{ queues = ["hands"] }}',
+        "topology monolith: pool depot is named like a service: choose another name.",
+    ),
+    (
+        f'{BOTH}\nx = {{ queue = "hands" }}',
+        f"monolith: Object contains unknown field `queue` - at `$.workers[...]`: {TOPOLOGY}.",
+    ),
+])
+def test_pools_that_could_not_do_their_jobs_are_refused(depot: Load, pools: str, message: str) -> None:
+    assert refused(depot, f"[monolith.workers]\n{pools}") == message
+
+
+def test_a_pool_that_is_not_there_is_said_to_be_none_of_those_that_are(depot: Load) -> None:
+    with pytest.raises(DeclarationError, match=r"^topology monolith has no pool cpu: it has workers\.$"):
+        depot("")["monolith"].pool("cpu")
+
+
+def test_settings_stand_beside_the_topologies(load: Load, tmp_path: Path) -> None:
+    assert list(load('[settings]\nAPI = "{url}/api"')) == ["monolith", "microservices"]
+    assert load_settings(tmp_path / "topology.toml") == {"API": "{url}/api"}
+    (tmp_path / "topology.toml").write_text("[settings]\nAPI = 7")
+    with pytest.raises(DeclarationError, match=r"Expected `str`, got `int`.*settings are variables of the env"):
+        load_settings(tmp_path / "topology.toml")
