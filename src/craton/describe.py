@@ -13,6 +13,7 @@ from craton.contract import Method, methods_of
 from craton.crossing import fields_of, shown
 from craton.implementation import Factory, hints_of_needs, needed, signature_of, written
 from craton.module import Module
+from craton.task import Task
 from craton.topology import Topology
 from craton.values import Value
 
@@ -32,6 +33,22 @@ class MethodDescription(Value):
     allow: str
     on: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
+
+
+class TaskDescription(Value):
+    """One task, from what its jobs take to what they give. `handler`: "" where workers in other languages have it;
+    `every`: when it recurs, "" for never."""
+
+    name: str
+    input: str
+    output: str
+    queue: str
+    timeout: float
+    retries: int
+    weight: int
+    raises: tuple[str, ...]
+    handler: str = ""
+    every: str = ""
 
 
 class NeedDescription(Value):
@@ -63,6 +80,7 @@ class ModuleDescription(Value):
     settings: tuple[str, ...]
     asgi: str = ""
     path: str = ""
+    tasks: tuple[TaskDescription, ...] = ()
 
 
 class ServiceDescription(Value):
@@ -70,6 +88,16 @@ class ServiceDescription(Value):
 
     name: str
     modules: tuple[str, ...]
+    replicas: int
+    command: str = ""
+
+
+class PoolDescription(Value):
+    """Workers of a topology. `command`: that of a program in another language."""
+
+    name: str
+    queues: tuple[str, ...]
+    slots: int
     replicas: int
     command: str = ""
 
@@ -83,11 +111,12 @@ class LinkDescription(Value):
 
 
 class TopologyDescription(Value):
-    """One topology: its services, and the calls that leave them."""
+    """One topology: its services, the calls that leave them, and its workers."""
 
     name: str
     services: tuple[ServiceDescription, ...]
     links: tuple[LinkDescription, ...]
+    workers: tuple[PoolDescription, ...] = ()
 
 
 class Description(Value):
@@ -124,6 +153,17 @@ def describe_module(
         needs=tuple(describe_needs(application, implementation)),
         events=tuple(sorted(events)),
         settings=tuple(f"{prefix}{name.upper()}" for name in fields_of(module.settings)) if module.settings else (),
+        tasks=tuple(describe_task(task, handler) for task, handler in module.tasks.items()),
+    )
+
+
+def describe_task(task: Task[Any, Any], handler: str) -> TaskDescription:
+    """One task."""
+    every = task.every if isinstance(task.every, str) else "" if task.every is None else f"{task.every:g} s"
+    return TaskDescription(
+        name=task.name, input=shown(task.input), output=shown(task.output), queue=task.queue, timeout=task.timeout,
+        retries=task.retries, weight=task.weight, raises=tuple(fault.__name__ for fault in task.raises),
+        handler=handler, every=every,
     )
 
 
@@ -157,6 +197,7 @@ def describe_topology(topology: Topology, modules: Iterable[ModuleDescription]) 
     return TopologyDescription(
         name=topology.name, links=tuple(link for link in links if link.kind != "local"),
         services=tuple(ServiceDescription(s.name, s.modules, s.replicas, s.command) for s in topology.services),
+        workers=tuple(PoolDescription(p.name, p.queues, p.slots, p.replicas, p.command) for p in topology.workers),
     )
 
 
@@ -190,6 +231,18 @@ def module_lines(module: ModuleDescription) -> Iterator[str]:
         yield from method_lines(method)
     for method in module.internal:
         yield from method_lines(method, note="internal ")
+    for task in module.tasks:
+        yield from task_lines(task)
+
+
+def task_lines(task: TaskDescription) -> Iterator[str]:
+    """A task: its types, then where and how it is carried out."""
+    yield from wrapped(f"  task {task.name}({task.input}) -> {task.output}")
+    tries = f"{task.retries} {'retry' if task.retries == 1 else 'retries'}"
+    every = f", every {task.every}" if task.every else ""
+    yield from wrapped(f"      queue {task.queue}, {task.timeout:g} s, {tries}{every}  {task.handler}".rstrip())
+    if task.raises:
+        yield from wrapped(f"      raises {', '.join(task.raises)}")
 
 
 def need_line(need: NeedDescription) -> str:
@@ -231,5 +284,9 @@ def topology_lines(topology: TopologyDescription) -> Iterator[str]:
         yield f"  {service.name:<{width}}  {', '.join(service.modules)}{copies}"
         if service.command:
             yield f"  {'':<{width}}  {service.command}"
+    for pool in topology.workers:
+        slots = f"{pool.slots} {'slot' if pool.slots == 1 else 'slots'}"
+        copies = f"  x{pool.replicas}" if pool.replicas > 1 else ""
+        yield f"  workers {pool.name}  {', '.join(pool.queues)}, {slots}{copies}  {pool.command}".rstrip()
     for link in topology.links:
         yield f"    {link.asking} -> {link.asked}  {link.kind}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from craton import Application, DeclarationError, Event, Module, Retry, Secret, Task, Value
-from tests.tasks.studio import Blurred, Frame, Picture, Rendered, Studio, Sweep, render
+from craton.describe import TaskDescription, describe, text
+from craton.topology import load_topologies
+from tests.tasks.studio import Blurred, Frame, Picture, Rendered, Studio, Sweep, render, studio
 
 
 class Login(Value):
@@ -103,3 +106,16 @@ def test_a_task_is_a_value() -> None:
 def test_a_retry_says_when() -> None:
     assert Retry("busy", after=timedelta(minutes=1)).after == 60
     assert Retry("busy").after is None
+
+
+def test_people_and_programs_are_told_of_tasks() -> None:
+    described = describe(studio, load_topologies(studio, Path("none.toml")))
+    tasks = {task.name: task for task in described.modules[0].tasks}
+    assert tasks["develop"] == TaskDescription(
+        name="develop", input="Frame", output="Picture", queue="darkroom", timeout=600, retries=1, weight=1,
+        raises=("Blurred",),
+    )
+    lines = text(described).splitlines()
+    at = lines.index("  task develop(Frame) -> Picture")
+    assert lines[at + 1:at + 3] == ["      queue darkroom, 600 s, 1 retry", "      raises Blurred"]
+    assert "      queue house, 600 s, 3 retries, every 3600 s" in lines
