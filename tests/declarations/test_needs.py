@@ -97,8 +97,8 @@ def test_an_unknown_need_is_refused(refused: Refused) -> None:
             async def find(self, sku: str) -> int: ...
     """) == (
         "Desk.__init__: other asks for Other, which nobody provides: "
-        "ask for a contract, a Settings class, or one of Call, Clock, Database, Door, Events, Ids, Offload, "
-        "Random, Saga, Streams, Tokens."
+        "ask for a contract, a Settings class, or one of Blobs, Call, Clock, Database, Door, Events, Ids, "
+        "Offload, Random, Saga, Streams, Tasks, Tokens."
     )
 
 
@@ -123,8 +123,8 @@ def test_a_need_of_a_plain_type_is_refused(refused: Refused) -> None:
             async def find(self, sku: str) -> int: ...
     """) == (
         "Desk.__init__: url asks for str, which nobody provides: "
-        "ask for a contract, a Settings class, or one of Call, Clock, Database, Door, Events, Ids, Offload, "
-        "Random, Saga, Streams, Tokens."
+        "ask for a contract, a Settings class, or one of Blobs, Call, Clock, Database, Door, Events, Ids, "
+        "Offload, Random, Saga, Streams, Tasks, Tokens."
     )
 
 
