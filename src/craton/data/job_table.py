@@ -58,6 +58,6 @@ def index_job(module: str, table: Table) -> None:
     expiring = queued & c.expires.is_not(None)
     Index(f"{module}_job_expires", c.expires, sqlite_where=expiring, postgresql_where=expiring)
     unrung = queued & c.rung.is_(None)
-    Index(f"{module}_job_unrung", c.due, sqlite_where=unrung, postgresql_where=unrung)
+    Index(f"{module}_job_unrung", c.queue, c.due, sqlite_where=unrung, postgresql_where=unrung)
     ended = c.state.not_in(UNENDED)
     Index(f"{module}_job_ended", c.updated, sqlite_where=ended, postgresql_where=ended)

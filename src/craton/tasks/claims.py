@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from heapq import merge
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Integer, String, bindparam, func, literal_column, select, update
 
 from craton.calls.context import CONTEXT, Context
@@ -56,13 +57,15 @@ class Claims:
         self.closed = False
         self.listeners = set[Callable[[], None]]()
         """Who else is told when something is due."""
+        self.tell: Callable[[Set[str]], None] = lambda jobs: None
+        """Told of what was leased."""
         self.signal, self.told = asyncio.Event(), Told(f"{module}: jobs could not be given out")
         t, now = tables_of(module).job, store.moment
         queued, leased = t.c.state == STATES["queued"], t.c.state == STATES["leased"]
         known = t.c.task.in_([literal_column(f"'{name}'") for name in tasks])
         once = select(now).scalar_subquery()  # so that it bounds what is read of an index
         soon = t.c.rank <= once + literal_column(repr(AGE * HIGHEST))  # as what is due is, whatever its priority
-        found = select(t.c.id, t.c.queue, t.c.weight, t.c.rank, (now - t.c.due).label("waited"))
+        found = select(t.c.id, t.c.queue, t.c.weight, t.c.rank, (now - t.c.due).label("waited"), t.c.rung)
         found = found.where(queued, t.c.queue == bindparam("queue", type_=String), soon, t.c.due <= once, known)
         self.find = found.order_by(t.c.rank).limit(bindparam("most", type_=Integer))
         v = rows_of(store, job=str, by=str)
@@ -131,8 +134,11 @@ class Claims:
             wanted = dict.fromkeys(waiter.hand.asked.jobs)  # a job may have rung twice
             waiter.hand = Hand(waiter.hand.asked, jobs=list(wanted)[:MOST])
         asking = [waiter.hand for waiter in waiters if not waiter.hand.asked.jobs]
-        if asking:
-            await self.deal(asking)
+        beside = {id(w): beside_named(w.hand.asked) for w in waiters if w.hand.asked.jobs and w.hand.asked.more > 0}
+        if asking or beside:
+            await self.deal(asking, list(beside.values()), but={job for w in waiters for job in w.hand.jobs})
+        for waiter in waiters:
+            waiter.hand.jobs += beside[id(waiter)].jobs if id(waiter) in beside else ()
         by = {job: waiter for waiter in reversed(waiters) for job in waiter.hand.jobs}
         found = await self.lease(by) if by else {}
         self.answer(waiters, found, by)
@@ -141,17 +147,21 @@ class Claims:
         self.unwanted += [{"job": job, "by": by[job].hand.asked.worker} for job in gone]
         await self.take_back()
 
-    async def deal(self, hands: Sequence[Hand]) -> None:
-        """Look for what is due, and who may have it."""
-        most = min(MOST, sum(hand.asked.most for hand in hands))
+    async def deal(self, hands: Sequence[Hand], beside: Sequence[Hand], *, but: Set[str]) -> None:
+        """Look for what is due, `but` for what is given out anyhow, and who may have it. `beside`: those who come for
+        what has rung; they have what has not, and so leave to others what these will come for."""
+        most = min(MOST, sum(hand.asked.most for hand in (*hands, *beside)) + len(but))
         found = list[Any]()
-        for queue in {queue for hand in hands for queue in hand.asked.queues} & self.queues:
+        for queue in {queue for hand in (*hands, *beside) for queue in hand.asked.queues} & self.queues:
             found.append((await self.store.read(self.module, self.find, {"queue": queue, "most": most})).all())
-        candidates = [Candidate(*row) for row in merge(*found, key=lambda row: row.rank)]
+        rows = [row for row in merge(*found, key=lambda row: row.rank) if row.id not in but]
+        candidates = [candidate_of(row) for row in rows]
         heaviest = max((candidate.weight for candidate in candidates), default=0)
         for hand in hands:
             hand.idle = heaviest > hand.asked.room and await self.is_idle(hand.asked.worker)
         deal(candidates, hands)
+        given_out = {job for hand in hands for job in hand.jobs}
+        deal([candidate_of(row) for row in rows if row.rung is None and row.id not in given_out], beside)
 
     async def is_idle(self, worker: str) -> bool:
         """Whether a worker has no job of this module."""
@@ -164,7 +174,9 @@ class Claims:
         async def body(unit: Unit) -> Sequence[Any]:
             return (await unit.execute(self.module, self.claim, rows)).all()
 
-        return {row.id: row for row in await transact(self.store, self.module, body)}
+        leased = {row.id: row for row in await transact(self.store, self.module, body)}
+        self.tell(leased.keys())
+        return leased
 
     def answer(self, waiters: Iterable[Waiter], found: Mapping[str, Any], by: Mapping[str, Waiter]) -> None:
         """Give each what it was given, unless it goes on waiting."""
@@ -196,3 +208,13 @@ class Claims:
         for waiter in self.waiting:
             if not waiter.future.done():
                 waiter.future.set_result([])
+
+
+def candidate_of(row: Any) -> Candidate:
+    """A job that is due."""
+    return Candidate(row.id, row.queue, row.weight, row.rank, row.waited)
+
+
+def beside_named(asked: Take) -> Hand:
+    """What is to be dealt to a worker besides the jobs that it has named."""
+    return Hand(replace(asked, room=asked.more, most=asked.more))

@@ -78,6 +78,8 @@ class Controller:
         self.cleaner = JobCleaner(store, module, retention=retention)
         self.operations = Operations(store, module, jobs=self.jobs)
         self.ringing = doorbell and Ringing(store, module, named, form=self.form, doorbell=doorbell)
+        if self.ringing:
+            self.claims.tell = self.ringing.taken
         self.told, self.stack = Told(f"{module}: jobs could not be looked after"), AsyncExitStack()
 
     def wake(self) -> None:

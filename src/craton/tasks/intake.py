@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 IDLE_WAIT, BUSY_WAIT = 20.0, 2.0
 """Seconds that a controller may wait for a first job: briefly while others run, since then there is soon more room."""
+MOMENT = 0.002
+"""Seconds for which a worker that has jobs lets free slots gather."""
 STOP = 5.0
 """Seconds that an answer may take when the worker stops."""
 log = logging.getLogger("craton.tasks")
@@ -41,6 +43,15 @@ def intake_of(worker: Worker) -> Intake:
     return Hearing(worker, worker.doorbell) if worker.doorbell else Asking(worker)
 
 
+async def has_room(worker: Worker) -> None:
+    """Wait until there is a free slot; and a moment longer where others are in use, since those that are about to be
+    free are then filled by the same request."""
+    await worker.has_room()
+    if worker.used:
+        await asyncio.sleep(MOMENT)
+        await worker.has_room()
+
+
 class Asking:
     """Asks all sources, and waits at each for its answer."""
 
@@ -53,7 +64,7 @@ class Asking:
         """Take jobs until cancelled."""
         try:
             while True:
-                await self.worker.has_room()
+                await has_room(self.worker)
                 if await self.sweep():
                     continue
                 for source in self.waiting():
@@ -147,7 +158,7 @@ class Hearing:
         listening = self.doorbell.listen(self.worker.queues, self.worker.slots)
         try:
             while True:
-                await self.worker.has_room()
+                await has_room(self.worker)
                 bell = await anext(listening)
                 bells = [bell, *listening.more(self.worker.room - 1)] if self.worker.room > 1 else [bell]
                 await self.whole(bells)
@@ -175,8 +186,10 @@ class Hearing:
                 now, room = [heard.pop(0)], self.worker.room
                 while heard and sum(one.rung.taskweight for one in (*now, heard[0])) <= room:
                     now.append(heard.pop(0))
+                spare = max(0, room - sum(one.rung.taskweight for one in now))
                 for source in {id(one.source): one.source for one in now}.values():
-                    await self.take(source, [one for one in now if one.source is source])
+                    await self.take(source, [one for one in now if one.source is source], more=spare)
+                    spare = 0
         finally:
             for one in heard:
                 await one.bell.back()
@@ -196,12 +209,13 @@ class Hearing:
             return None
         return Heard(bell, rung, self.sources[rung.taskmodule])
 
-    async def take(self, source: Source, heard: Sequence[Heard]) -> None:
-        """Take the jobs of one source; where it does not answer, let others try."""
+    async def take(self, source: Source, heard: Sequence[Heard], *, more: int) -> None:
+        """Take the jobs of one source, and others that have room in `more`, since not every job rings while many are
+        waiting; where it does not answer, let others try."""
         ids, weight = tuple(one.rung.taskid for one in heard), sum(one.rung.taskweight for one in heard)
         asked = Take(
             worker=self.worker.name, queues=self.worker.queues, room=weight, most=len(ids), jobs=ids,
-            modules=tuple({one.rung.taskmodule: None for one in heard}),
+            more=more, modules=tuple({one.rung.taskmodule: None for one in heard}),
         )
         try:
             jobs = await source.control.take(asked)

@@ -26,7 +26,8 @@ Verdict = Literal["taken", "cancel", "refused"]
 class Take(Value, kw_only=True, omit_defaults=True):
     """A worker asks for jobs. `room`: its free slots, which the weights of jobs fill; `most`: how many jobs at most.
 
-    `wait`: seconds to wait for a first one. `jobs`: only these, at once. `modules`: only of these; () for all.
+    `wait`: seconds to wait for a first one. `jobs`: these, at once, and no others but what has room in `more`, as in
+    `room`. `modules`: only of these; () for all.
     """
 
     worker: str
@@ -35,6 +36,7 @@ class Take(Value, kw_only=True, omit_defaults=True):
     most: int = 1
     wait: float = 0.0
     jobs: tuple[str, ...] = ()
+    more: int = 0
     modules: tuple[str, ...] = ()
 
 

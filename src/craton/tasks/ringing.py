@@ -1,16 +1,16 @@
 """Ringing: a broker is told of the jobs that are due, after they are durable, until it has confirmed it.
 
-A job rings once for each time that it is queued, and again where nobody has come for it after a while.
+A job rings once for each time that it is queued, and again where nobody has come for it after a while. While many
+rings are on their way, no more are sent: workers that come for one take what else there is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from sqlalchemy import and_, literal_column, or_, select, update
+from sqlalchemy import Integer, String, and_, bindparam, literal_column, or_, select, update
 
 from craton.calls.context import CONTEXT, Context
 from craton.calls.retry import Backoff
@@ -26,7 +26,9 @@ from craton.tasks.requests import Form
 from craton.tasks.rows import given, rows_of, same
 
 BATCH = 500
-"""Jobs that are rung for at once."""
+"""Jobs that are rung for again at once."""
+AHEAD = 32
+"""Jobs of one queue that are rung for before somebody comes."""
 POLL = 0.2
 """Seconds between two looks for jobs that have become due."""
 AGAIN = 60.0
@@ -41,14 +43,19 @@ class Ringing:
     ) -> None:
         self.store, self.module, self.form, self.doorbell = store, module, form, doorbell
         self.signal, self.told = asyncio.Event(), Told(f"{module}: jobs could not be rung for")
+        self.out: dict[str, set[str]] = {task.queue: set() for task in tasks.values()}
+        """What is rung for by this process, and nobody has come for yet."""
         t, now = tables_of(module).job, store.moment
         due = and_(
             t.c.state == STATES["queued"], t.c.due <= now, t.c.task.in_([literal_column(f"'{n}'") for n in tasks])
         )
-        wanted = select(*(t.c[name] for name in (*Form.NEEDS, "queue")))
-        self.find = wanted.where(due, t.c.rung.is_(None)).order_by(t.c.due).limit(BATCH)
+        wanted = select(*(t.c[name] for name in Form.NEEDS)).limit(bindparam("most", type_=Integer))
+        wanted = wanted.where(t.c.queue == bindparam("queue", type_=String))
+        self.find = wanted.where(due, t.c.rung.is_(None)).order_by(t.c.due)
         lost = t.c.rung < now - literal_column(repr(AGAIN))
-        self.find_again = wanted.where(due, or_(t.c.rung.is_(None), lost)).limit(BATCH)
+        self.find_again = wanted.where(due, or_(t.c.rung.is_(None), lost))
+        waiting = t.c.id.in_(bindparam("ids", expanding=True)), t.c.state == STATES["queued"], t.c.rung.is_not(None)
+        self.find_out = select(t.c.id).where(*waiting)
         v = rows_of(store, job=str, fence=int)
         waits = t.c.fence == v.c.fence, t.c.state == STATES["queued"]
         self.mark = update(t).where(same(store, t.c.id, v), *waits).values(rung=now)
@@ -66,7 +73,9 @@ class Ringing:
             again = loop.time() - looked > AGAIN
             looked = loop.time() if again else looked
             try:
-                while await self.ring(self.find_again if again else self.find) >= BATCH:
+                if again:
+                    await self.ring_again()
+                while sum([await self.ring(queue) for queue in self.out]):
                     pass
                 self.told.good()
                 backoff = Backoff(first=POLL, most=10.0)
@@ -84,16 +93,38 @@ class Ringing:
             return
         self.signal.clear()
 
-    async def ring(self, statement: Any) -> int:
-        """One round; how many jobs were rung for."""
-        rows = sorted((await self.store.read(self.module, statement)).all(), key=lambda row: row.queue)
-        if not rows:
+    def taken(self, jobs: Set[str]) -> None:
+        """Somebody has come for jobs: there is room for other rings."""
+        for out in self.out.values():
+            if len(out) >= AHEAD:
+                self.signal.set()
+            out -= jobs
+
+    async def ring(self, queue: str) -> int:
+        """Ring for what is due in a queue, as far as there is room; for how many jobs that was."""
+        out = self.out[queue]
+        if len(out) >= AHEAD:  # other processes may have given them out
+            found = await self.store.read(self.module, self.find_out, {"ids": list(out)})
+            out &= set(found.scalars())
+        if (room := AHEAD - len(out)) <= 0:
             return 0
-        for queue, jobs in groupby(rows, key=lambda row: row.queue):
-            await self.doorbell.ring(queue, [encode(self.form.bell(job)) for job in jobs])
-        reach("W8")
-        await self.note(rows)
+        rows = (await self.store.read(self.module, self.find, {"queue": queue, "most": room})).all()
+        await self.tell(queue, rows)
         return len(rows)
+
+    async def ring_again(self) -> None:
+        """Ring for what nobody has come for, in case that rings were lost."""
+        for queue in self.out:
+            rows = (await self.store.read(self.module, self.find_again, {"queue": queue, "most": BATCH})).all()
+            await self.tell(queue, rows)
+
+    async def tell(self, queue: str, rows: Sequence[Any]) -> None:
+        """Tell the broker, then note that it knows."""
+        if rows:
+            await self.doorbell.ring(queue, [encode(self.form.bell(job)) for job in rows])
+            self.out[queue].update(row.id for row in rows)
+            reach("W8")
+            await self.note(rows)
 
     async def note(self, rows: Sequence[Any]) -> None:
         """Write down that the broker knows; not of those that a worker has come for already."""
