@@ -223,17 +223,25 @@ async def start(
     found = topology if isinstance(topology, Topology) else topology_named(application, topology)
     with ExitStack() as stack:
         folder = stack.enter_context(directory(data))
-        ours = [service for service in found.services if not service.command]
-        databases = {s.name: database_of(s.name, len(found.services), database, folder) for s in ours}
-        for service in ours:
-            if kept := application.kept(service.modules):
-                await migrate(databases[service.name], kept)
+        databases = await migrated(application, found, database, folder)
         environ = settings_for(application, folder) | dict(environ or {})
         options = dict(environ=environ, clock=clock, ids=ids, broker=broker)
         running = Running(application, found, link=link, databases=databases, **options)
         running.sockets = stack.enter_context(directory(None))
         async with running.opened():
             yield running
+
+
+async def migrated(
+    application: Application, topology: Topology, database: str | None, folder: Path
+) -> dict[str, str]:
+    """The database of each service, with its tables."""
+    ours = [service for service in topology.services if not service.command]
+    databases = {s.name: database_of(s.name, len(topology.services), database, folder) for s in ours}
+    for service in ours:
+        if kept := application.kept(service.modules):
+            await migrate(databases[service.name], kept)
+    return databases
 
 
 def settings_for(application: Application, folder: Path) -> dict[str, str]:
