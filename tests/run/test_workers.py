@@ -139,7 +139,7 @@ def test_a_worker_of_what_does_not_run_is_refused(tmp_path: Path, pool: str, top
 
 
 def test_a_worker_beside_nothing_is_told_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"nothing runs on the data in .*set CRATON_CONTROLLERS and CRATON_WORKER_TO"):
+    with pytest.raises(SettingsError, match=r"nothing runs on the data in .*set CRATON_CONTROLLERS and CRATON"):
         completed(Choice(package=PACKAGE, data=tmp_path / "data", pool="stones"), {})
 
 
