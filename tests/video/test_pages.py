@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from craton.edge.server import serve_http
-from tests.video.cinema import MP4, ORDINARY, Cinema, Person, until
+from tests.video.cinema import MP4, ORDINARY, Cinema, Person, open_cinema, until
 from tests.video.films import SECONDS, Film
 
 pytestmark = [
@@ -163,7 +163,7 @@ async def test_axe_finds_nothing_on_any_page(cinema: Cinema, film: Film, seat: S
         tour.check()
 
 
-async def test_a_new_visitor_opens_an_account_and_uploads_with_progress(
+async def test_a_new_visitor_opens_an_account_and_uploads_a_film(
     cinema: Cinema, seat: Seat, tmp_path: Path,
 ) -> None:
     file = tmp_path / "My holiday.mp4"
@@ -178,31 +178,69 @@ async def test_a_new_visitor_opens_an_account_and_uploads_with_progress(
         await page.wait_for_url("**/upload?note=welcome")
         await page.set_input_files("#file", str(file))
         assert await page.input_value("#title") == "My holiday"
-        tries = await sent_slowly(page)
         await page.click("#start")
-        await becomes(page, "document.querySelector('#bar').value > 0")
-        if SHOTS:
-            await page.screenshot(path=f"{SHOTS}/uploading.png")
-        tries.set()
         await page.wait_for_url("**/yours?note=uploaded")
         assert await page.inner_text(".rows .name") == "My holiday"
 
 
-async def sent_slowly(page: Page) -> asyncio.Event:
-    """Have the first PATCH of a page fail once half-way, and the next wait for a word."""
-    word, tries = asyncio.Event(), list[Any]()
+class Line:
+    """A slow connection to a server, which can be cut."""
 
-    async def meddle(route: Any) -> None:
-        tries.append(route)
-        if route.request.method == "PATCH" and len([t for t in tries if t.request.method == "PATCH"]) == 1:
-            await page.evaluate("document.querySelector('#bar').value = 0.3")
-            await word.wait()
-            await route.abort("connectionreset")
-        else:
-            await route.continue_()
+    def __init__(self, port: int) -> None:
+        self.port, self.whole, self.writers = port, True, list[asyncio.StreamWriter]()
 
-    await page.route("**/files/**", meddle)
-    return word
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        if not self.whole:
+            writer.transport.abort()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writers += [writer, back]
+        await asyncio.gather(self.copy(reader, back, pause=0.01), self.copy(there, writer), return_exceptions=True)
+
+    async def copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, pause: float = 0.0) -> None:
+        """One direction: at most so much at once."""
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        writer.close()
+
+    def cut(self) -> None:
+        """Break all connections, and take no others."""
+        self.whole = False
+        for writer in self.writers:
+            writer.transport.abort()
+
+
+async def test_an_upload_shows_its_progress_and_survives_that_the_line_is_cut(
+    browser: Browser, cinema: Cinema, tmp_path: Path,  # (the cinema of the other tests has no room for this one)
+) -> None:
+    file = tmp_path / "long.mp4"
+    file.write_bytes(MP4 + os.urandom(12 << 20))
+    async with open_cinema(
+        ORDINARY[0], data=tmp_path, CRATON_UPLOADS_MOST="99999999", CRATON_UPLOADS_QUOTA="99999999",
+    ) as other, AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serve_http(other.running.edge, "127.0.0.1:0", drain=1))
+        line = Line(port)
+        server = await stack.enter_async_context(await asyncio.start_server(line.carry, "127.0.0.1", 0))
+        seat = Seat(browser, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        page = await stack.enter_async_context(seat.sits(ann := other.person()))
+        await page.goto("/upload")
+        await page.set_input_files("#file", str(file))
+        await page.click("#start")
+        await becomes(page, "document.querySelector('#bar').value > 0.4")
+        assert "of 12.6 MB" in await page.inner_text("#told")
+        if SHOTS:
+            await page.screenshot(path=f"{SHOTS}/uploading.png")
+        line.cut()
+        await becomes(page, "document.querySelector('#told').textContent.startsWith('The connection is away')")
+        line.whole = True
+        await page.wait_for_url("**/yours?note=uploaded", timeout=60_000)
+        video = (await ann.ask(other.videos.mine)).items[0].id
+        await until(lambda: other.state_is(ann, video, "to_upload", other=True))
+        sources = [path for path in await other.all_files() if path.endswith("/source")]
+        assert [await other.blobs.get(path) for path in sources] == [file.read_bytes()]
 
 
 async def test_an_upload_goes_on_after_the_page_was_closed(cinema: Cinema, seat: Seat, tmp_path: Path) -> None:
