@@ -16,12 +16,12 @@ from craton.messages.outbox import Outbox
 from tests.crash.town import town
 
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
-ROW = re.compile(r"^\| ([PRCSEKX]\d+) \| (.*) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([PRCSEKXW]\d+) \| (.*) \|$", re.MULTILINE)
 RECIPE = {
-    f"{letter}{number}" for letter, last in dict(P=7, R=10, C=12, S=9, E=5, K=5, X=2).items()
+    f"{letter}{number}" for letter, last in dict(P=7, R=10, C=12, S=9, E=5, K=5, X=2, W=18).items()
     for number in range(1, last + 1)
 }
-"""Producer, relay, consumer, saga, event store, storage, external effect."""
+"""Producer, relay, consumer, saga, event store, storage, external effect, worker."""
 
 
 def test_every_crash_point_is_a_failpoint_or_a_situation_with_a_test() -> None:

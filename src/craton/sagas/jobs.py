@@ -42,7 +42,7 @@ class JobSteps(Window):
                     entry.answer = (await self.known_tasks.jobs.add(unit, task, input, saga=told)).encode()
                 self.note(step, entry)
         if steps:
-            reach("W0")
+            reach("W18")
 
     @property
     def known_tasks(self) -> Tasks:
