@@ -45,7 +45,7 @@ def run(choice: Choice, environ: Mapping[str, str] = os.environ) -> None:
     """Work until SIGTERM or SIGINT; raises CratonError where that cannot be done as it was told."""
     application, environ = find_application(choice.package), completed(choice, environ)
     environment = WorkerEnvironment.parse(environ)
-    log_to_stderr(environment.worker, choice.package)
+    log_to_stderr(choice.pool, choice.package)
     handlers = handlers_of(application.modules, environment.queues)
     if not handlers:
         raise SettingsError(f"no task of {application.name} in {', '.join(environment.queues)} has a Python handler.")
