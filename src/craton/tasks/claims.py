@@ -100,9 +100,20 @@ class Claims:
             return await waiter.future
         except asyncio.CancelledError:
             if not waiter.future.cancelled():  # it was answered, and nobody heard it
-                self.unwanted += [{"job": job.taskid, "by": asked.worker} for job in waiter.future.result()]
-                self.signal.set()
+                self.refuse(waiter.future.result(), asked.worker)
             raise
+
+    def refuse(self, jobs: Iterable[Requested], worker: str) -> None:
+        """A worker that was given jobs has gone: they are taken back at once."""
+        self.unwanted += [{"job": job.taskid, "by": worker} for job in jobs]
+        self.signal.set()
+
+    async def is_due(self) -> bool:
+        """Whether any job is due."""
+        for queue in self.queues:
+            if (await self.store.read(self.module, self.find, {"queue": queue, "most": 1})).first() is not None:
+                return True
+        return False
 
     async def run(self) -> None:
         """For ever: give out what is due to those who wait."""
