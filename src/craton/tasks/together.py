@@ -40,19 +40,21 @@ class Together:
         return found
 
     async def take_now(self, wanted: Sequence[Controller], asked: Take) -> list[Requested]:
-        """What there is now; each time another module comes first."""
-        found, first = list[Requested](), next(self.turns) % max(1, len(wanted))
+        """What there is now; each time another module comes first. CallError where none of them can say."""
+        found, first, errors = list[Requested](), next(self.turns) % max(1, len(wanted)), list[CallError]()
         try:
             for controller in (*wanted[first:], *wanted[:first]):
                 if (left := rest(asked, found)) is not None:
-                    found += await controller.take(left)
-        except CallError:
-            if not found:
-                raise
+                    try:
+                        found += await controller.take(left)
+                    except CallError as error:
+                        errors.append(error)
         except asyncio.CancelledError:
             for job in found:
                 self.controllers[job.taskmodule].claims.refuse([job], asked.worker)
             raise
+        if errors and len(errors) == len(wanted):
+            raise errors[0]
         return found
 
     async def pause(self, woken: asyncio.Event, seconds: float) -> None:
