@@ -21,7 +21,8 @@ class Module:
     `implementation` ("package.file:Class"), `tables` ("package.file:metadata", a SQLAlchemy MetaData) and `migrations`
     ("package.folder") are import paths: a service loads only those of the modules it hosts. So is `asgi`, in place of
     contract and implementation: "package.file:app", an ASGI application, or a function or class that makes one of its
-    needs; it is served under `path`, where no route of a contract stands.
+    needs; it is served under `path`, where no route of a contract stands. `sign_ins`: its forms that check passwords
+    ("/login"), which the edge counts as it counts methods with `sign_in=True`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Module:
     _: KW_ONLY
     asgi: str | None = None
     path: str = "/"
+    sign_ins: tuple[str, ...] = ()
     owner: str = ""
     tables: str | None = None
     migrations: str | None = None
