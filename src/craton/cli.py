@@ -159,6 +159,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--gateway", choices=("craton", "envoy"), default="craton", help="what stands in front of services (craton)",
     )
     parser.add_argument("--grpc", type=port, metavar="PORT", help="answer clients by gRPC, too, at this port")
+    parser.add_argument("--tls", type=Path, metavar="DIR", help="HTTPS, and TLS for gRPC: what `craton certs DIR` made")
 
 
 def port(text: str) -> int:
@@ -234,6 +235,7 @@ def run(asked: argparse.Namespace) -> None:
     run(Options(
         package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
         broker=asked.broker, record=asked.record, gateway=asked.gateway, grpc=asked.grpc,
+        tls=asked.tls,
     ))
 
 
