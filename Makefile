@@ -41,7 +41,7 @@ run: setup  ## the store, as a monolith on SQLite, at http://127.0.0.1:8000
 	@$(BIN)/craton run apps.store
 
 test: develop system tests/node/node_modules/ready  ## all tests but the nightly ones
-	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile
+	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile --max-worker-restart=1
 
 lint: develop  ## style and types
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What all tests share: servers of PostgreSQL and RabbitMQ, each started when the first test asks for it."""
+"""What all tests share: servers of PostgreSQL and RabbitMQ, started when the first test asks for them, and a watch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 
 from tests.postgresql import postgresql
 from tests.rabbitmq import rabbitmq
+from tests.watch import pytest_runtest_protocol
 
-__all__ = ["postgresql", "rabbitmq"]
+__all__ = ["postgresql", "pytest_runtest_protocol", "rabbitmq"]
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC
 os.environ.setdefault("CRATON_EDGE_RATE", "0")  # all clients of a test come from one address
