@@ -149,6 +149,7 @@ async def replicas(database: str, stop: tuple[str, int] | None) -> AsyncIterator
             stack.push_async_callback(lambda r: r.spawn(r.process.__aexit__(None, None, None)), replica)
             replica.places.clear()
             replica.seen.clear()
+        stack.callback(pair[0].going.set)  # while it is stopped it could not be closed
         yield pair
 
 
