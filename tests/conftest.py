@@ -1,4 +1,4 @@
-"""What all tests share: servers of PostgreSQL, RabbitMQ and SQS, each started when the first test asks for it."""
+"""What all tests share: servers of PostgreSQL, RabbitMQ and SQS, each started when asked for, and a watch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from tests.postgresql import postgresql
 from tests.rabbitmq import rabbitmq
 from tests.sqs import sqs
+from tests.watch import pytest_runtest_protocol
 
-__all__ = ["postgresql", "rabbitmq", "sqs"]
+__all__ = ["postgresql", "pytest_runtest_protocol", "rabbitmq", "sqs"]
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC
 os.environ.setdefault("CRATON_EDGE_RATE", "0")  # all clients of a test come from one address

@@ -59,5 +59,8 @@ store = Application("store", [
         "recommendations", Recommendations, "apps.store.recommendations.module:Habits", owner="merchandising",
         tables="apps.store.recommendations.tables:metadata", migrations="apps.store.recommendations.migrations",
     ),
-    Module("storefront", asgi="apps.store.storefront.site:site", owner="web", settings=StorefrontSettings),
+    Module(
+        "storefront", asgi="apps.store.storefront.site:site", owner="web", settings=StorefrontSettings,
+        sign_ins=("/login", "/register"),
+    ),
 ])

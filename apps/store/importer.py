@@ -79,8 +79,8 @@ class Shop:
     """The store's API, as an administrator sees it."""
 
     def __init__(self, url: str, token: str) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
+        headers, believed = {"Authorization": f"Bearer {token}"}, httpx.create_ssl_context()  # SSL_CERT_FILE, too
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False, verify=believed)
 
     def load(self, products: list[tuple[Draft, Level]], *, update: bool = True) -> dict[str, int]:
         """Load products and stock; how many products were created, updated and left as they were, and new stock."""

@@ -61,11 +61,15 @@ def check_modules(application: str, modules: Sequence[Module]) -> None:
 def check_form(module: Module) -> None:
     """Refuse a module that is neither a contract with its implementation nor an ASGI application, or both."""
     where = f"module {module.name}"
+    if not all(path.startswith("/") and len(path) > 1 for path in module.sign_ins):
+        raise DeclarationError(f"{where}: sign_ins={module.sign_ins!r} is malformed: write it like ('/login',).")
     if not module.asgi:
         if module.contract is Pages or not module.implementation:
             raise DeclarationError(f"{where} has no contract and implementation: give it both, or asgi=.")
         if module.path != "/":
             raise DeclarationError(f"{where}: path= is where asgi= is served: a contract's methods have routes.")
+        if module.sign_ins:
+            raise DeclarationError(f"{where}: sign_ins= are forms of asgi=: mark methods with sign_in=True.")
     elif module.contract is not Pages or module.implementation:
         raise DeclarationError(f"{where} has a contract and asgi=: make two modules of it, the second one asking "
                                "for the contract of the first.")

@@ -127,6 +127,7 @@ def run(asked: argparse.Namespace) -> None:
     run(Options(
         package=asked.application, topology=asked.topology, port=asked.port, data=asked.data, database=asked.database,
         broker=asked.broker, record=asked.record, gateway=asked.gateway, grpc=asked.grpc,
+        tls=asked.tls,
     ))
 
 
@@ -137,8 +138,12 @@ def serve(asked: argparse.Namespace) -> None:
     from craton.run.serve import run
 
     environ = {**os.environ, **({"CRATON_SERVICE": asked.service} if asked.service else {})}
-    environment = Environment.parse(environ)
-    run(asked.application, environment, environ, observer=recorder(environment.record) if environment.record else None)
+    try:
+        environment = Environment.parse(environ)
+        observer = recorder(environment.record) if environment.record else None
+        run(asked.application, environment, environ, observer=observer)
+    finally:
+        gc.enable()  # where it could not be started from a program that goes on
 
 
 def worker(asked: argparse.Namespace) -> None:

@@ -89,6 +89,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--gateway", choices=("craton", "envoy"), default="craton", help="what stands in front of services (craton)",
     )
     parser.add_argument("--grpc", type=port, metavar="PORT", help="answer clients by gRPC, too, at this port")
+    parser.add_argument("--tls", type=Path, metavar="DIR", help="HTTPS, and TLS for gRPC: what `craton certs DIR` made")
 
 
 def port(text: str) -> int:

@@ -25,6 +25,8 @@ class Module:
     contract and implementation: "package.file:app", an ASGI application, or a function or class that makes one of its
     needs; it is served under `path`, where no route of a contract stands. `tasks`: the tasks that the module submits,
     each with the import path of its handler ("package.file:function"), "" where workers in other languages have it.
+    `sign_ins`: its forms that check passwords ("/login"), which the edge counts as it counts methods with
+    `sign_in=True`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Module:
     _: KW_ONLY
     asgi: str | None = None
     path: str = "/"
+    sign_ins: tuple[str, ...] = ()
     owner: str = ""
     tables: str | None = None
     migrations: str | None = None

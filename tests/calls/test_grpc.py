@@ -333,6 +333,8 @@ async def test_who_asks_too_often_is_told_to_wait(tmp_path: Path, stubs: Any) ->
         refused = (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS")
         assert await failing(client.Nothing(stubs.NothingRequest())) == refused
         await client.Me(stubs.MeRequest(), metadata=found.as_caller(user("ann")))  # who has a token counts alone
+        guest = found.as_caller(Caller("guest:1"))  # but for guests, since anybody may be as many as they like
+        assert await failing(client.Nothing(stubs.NothingRequest(), metadata=guest)) == refused
 
 
 @pytest.mark.parametrize(("peer", "address"), [

@@ -114,3 +114,15 @@ async def test_a_signed_call_that_was_changed_is_refused(tmp_path: Path) -> None
         assert walls.bought == []
 
 
+async def test_a_signed_call_that_was_overheard_is_done_no_second_time(tmp_path: Path) -> None:
+    async with linked(tmp_path) as (link, servers, walls):
+        call = link.outgoing(asking("move", title="Sea", room="attic"))
+        async with grpc.aio.insecure_channel(servers[0].address) as channel:
+            move, signed = channel.unary_unary(call.path), link.options(call)["metadata"]
+            await move(call.body, metadata=signed)
+            done = list(walls.bought)
+            with pytest.raises(grpc.aio.AioRpcError, match="came before"):
+                await move(call.body, metadata=signed)
+        assert walls.bought == done
+
+

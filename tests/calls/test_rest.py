@@ -6,6 +6,7 @@ import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from os import urandom
 from time import time
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -38,7 +39,7 @@ from craton.calls.link import Reply, Request
 from craton.calls.links.rest.headers import carried, from_text, headers_of, text_of
 from craton.calls.links.rest.link import RestLink
 from craton.calls.links.rest.places import Place
-from craton.calls.links.rest.proof import PEER, Peer, Prover
+from craton.calls.links.rest.proof import DIGEST, PEER, Once, Peer, Prover, digest_of
 from craton.calls.receiver import error_of
 from craton.contract import methods_of
 from craton.edge import peers
@@ -130,13 +131,44 @@ async def test_what_was_not_signed_by_a_peer_is_a_visitors_and_what_was_changed_
             assert late.status_code == 401 and "compare the clocks" in late.json()["detail"]
             strange = await http.get("/told", headers=signed("GET", "/told", service="nobody"))
             assert strange.status_code == 403
-            large = await http.post("/craton/desk.notes", content=b"x" * (17 << 20), headers={PEER: "AA=="})
+            big, target = b"x" * (17 << 20), "/craton/desk.notes"
+            large = await http.post(target, content=big, headers=signed("POST", target, big))
             assert large.status_code == 422
+            other = await http.post(target, content=b"other", headers=signed("POST", target, b"\x80"))
+            assert other.status_code == 401 and "not signed by a service" in other.json()["detail"]
 
 
-def signed(verb: str, target: str, *, service: str = "clerk", at: float = 0.0, **headers: str) -> dict[str, str]:
+async def test_a_request_that_was_overheard_changes_nothing_when_it_is_sent_again() -> None:
+    async with opened("rest") as running:
+        transport = httpx.AsyncHTTPTransport(uds=running.address("desk").removeprefix("unix:"))
+        target = "/craton/desk.$events"
+        async with httpx.AsyncClient(transport=transport, base_url="http://desk") as http:
+            asked = signed("GET", "/told")
+            assert [(await http.get("/told", headers=asked)).status_code for _ in range(2)] == [200, 200]
+            once = signed("POST", target, service="clerk")
+            answers = [await http.post(target, headers=once) for _ in range(2)]
+            assert answers[0].status_code != 504  # whatever it was answered
+            assert answers[1].status_code == 504 and "came before" in answers[1].json()["detail"]
+            again = await http.post(target, headers=signed("POST", target))
+            assert again.status_code == answers[0].status_code
+
+
+def test_what_came_is_remembered_as_long_as_it_would_be_believed() -> None:
+    once, one = Once(), Peer("clerk", (), 0.0, "1")
+    for now in (0.0, 121.0):
+        once.take(one, now=now)
+    with pytest.raises(OutcomeUnknown):
+        once.take(one, now=241.0)
+    once.take(Peer("clerk", (), 0.0, "2"), now=242.0)
+    assert len(once.seen) == 1
+
+
+def signed(
+    verb: str, target: str, body: bytes = b"", *, service: str = "clerk", at: float = 0.0, **headers: str
+) -> dict[str, str]:
     """The headers of a request as a peer sends it."""
-    return headers | {PEER: Prover(SECRET).sign(Peer(service, ("desk",), time() + at), verb, target, headers, b"")}
+    peer, digest = Peer(service, ("desk", "desk.$events"), time() + at, urandom(9).hex()), digest_of(body)
+    return headers | {DIGEST: digest, PEER: Prover(SECRET).sign(peer, verb, target, headers, digest)}
 
 
 def changed(target: str) -> list[tuple[str, dict[str, str]]]:
@@ -155,8 +187,18 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
     monkeypatch.setattr(peers, "BODY_SECONDS", 0.1)
     async with opened("rest") as running:
         reader, writer = await asyncio.open_unix_connection(running.address("desk").removeprefix("unix:"))
-        writer.write(b"POST /craton/desk.notes HTTP/1.1\r\nHost: a\r\nCraton-Peer: a\r\nContent-Length: 5\r\n\r\nab")
+        lines = [f"{name}: {text}\r\n" for name, text in signed("POST", "/craton/desk.notes", b"abcde").items()]
+        writer.write(b"POST /craton/desk.notes HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")
+        writer.write("".join((*lines, "\r\nab")).encode())
         assert b" 408 " in await reader.read()  # to its end: the connection is closed
+        writer.close()
+
+
+async def test_a_body_is_not_read_before_it_is_known_that_a_peer_sends_it() -> None:
+    async with opened("rest") as running:
+        reader, writer = await asyncio.open_unix_connection(running.address("desk").removeprefix("unix:"))
+        writer.write(b"POST /craton/desk.notes HTTP/1.1\r\nHost: a\r\nCraton-Peer: a\r\nContent-Length: 5\r\n\r\n")
+        assert b" 401 " in await reader.read()  # to its end: the connection is closed
         writer.close()
 
 

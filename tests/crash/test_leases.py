@@ -30,7 +30,7 @@ from tests.crash.shop import CASES, STOCK, STRUCTURES, Case, Outcome, audit_bank
 from tests.crash.stage import Tables, instrumented, topology
 from tests.sagas.shop import BANK, shop, stock
 
-LEASE = 0.4
+LEASE = 1.5
 TABLES = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY($1) AND tablename NOT LIKE '%alembic'"
 MONOLITH = topology("monolith", STRUCTURES["monolith"])
 TRIED = [
@@ -149,6 +149,7 @@ async def replicas(database: str, stop: tuple[str, int] | None) -> AsyncIterator
             stack.push_async_callback(lambda r: r.spawn(r.process.__aexit__(None, None, None)), replica)
             replica.places.clear()
             replica.seen.clear()
+        stack.callback(pair[0].going.set)  # while it is stopped it could not be closed
         yield pair
 
 
@@ -157,12 +158,12 @@ async def checkout(database: str, case: Case, stop: tuple[str, int] | None) -> t
     async with replicas(database, stop) as (first, second):
         asked = first.spawn(first.ask(case))
         stopped = asyncio.ensure_future(first.stopped.wait())
-        await asyncio.wait({asked, stopped}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({asked, stopped}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        answer = await asyncio.wait_for(second.spawn(second.ask(case)), 20)
+        answer = await asyncio.wait_for(second.spawn(second.ask(case)), 60)
         before = await rows(database) if stop else {}
         first.going.set()
-        assert shown(await asyncio.wait_for(asked, 20)) == shown(answer)
+        assert shown(await asyncio.wait_for(asked, 60)) == shown(answer)
         await quiet(first)
         after = await rows(database)
         assert stop is None or unleased(before) == unleased(after), "the first one left a trace"
@@ -178,7 +179,7 @@ def unleased(tables: Tables) -> dict[str, list[Any]]:
 async def quiet(replica: Replica) -> None:
     """Wait until nothing runs in it any more."""
     hosted = replica.process.hosted.values()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(h.sagas.ongoing or any(e.running for e in h.settle.effects.values()) for h in hosted):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await asyncio.sleep(2 * LEASE / 10)

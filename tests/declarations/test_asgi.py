@@ -90,6 +90,8 @@ def test_a_function_a_class_or_the_application_itself_are_taken(build: Callable[
     ('Module("web", Hints, "a:B", path="/x")', "module web: path= is where asgi= is served: a contract's methods have"),
     ('Module("web", Hints, "a:B", asgi="a:b")', "module web has a contract and asgi=: make two modules of it"),
     ('Module("web", asgi="a:b", tables="a:t")', "module web: the tables of an ASGI application are its own affair"),
+    ('Module("web", Hints, "a:B", sign_ins=("/x",))', "module web: sign_ins= are forms of asgi=: mark methods with"),
+    ('Module("web", asgi="a:b", sign_ins="/login")', "module web: sign_ins='/login' is malformed: write it like"),
     ('Module("web", asgi="a:b", path="shop")', "module web: path 'shop' is malformed: write it like '/' or '/admin'."),
     ('Module("web", asgi="a:b", path="/s/{x}")', "module web: path '/s/{x}' is malformed"),
     ('Module("web", asgi="a:b", path="/stock")', "path '/stock' would be hidden by /stock/{sku} of stock.left"),

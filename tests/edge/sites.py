@@ -161,7 +161,7 @@ def application(path: str = "/") -> Application:
     here = __name__
     return Application("poll", [
         Module("polls", Polls, f"{here}:Ballots", tables=f"{here}:tables"),
-        Module("site", asgi=f"{here}:Site", path=path, settings=Look, owner="web"),
+        Module("site", asgi=f"{here}:Site", path=path, settings=Look, owner="web", sign_ins=("/plain/door",)),
     ])
 
 

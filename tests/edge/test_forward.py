@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
@@ -23,6 +23,7 @@ from craton.edge.places import Places
 from craton.edge.rest import Edge, Resource
 from craton.edge.server import serve_http
 from craton.edge.settings import EdgeSettings
+from craton.edge.talk import talk
 from tests.until import until
 
 
@@ -211,6 +212,27 @@ async def test_connections_are_used_again_and_closed_ones_are_not(tmp_path: Path
             await until(lambda: not forward.places[0].idle[0].is_open())
 
 
+async def test_a_request_whose_body_is_gone_is_not_repeated(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            for answer in (b"HTTP/1.1 204 No Content\r\n\r\n", b""):
+                heard.append(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(answer)
+        writer.close()
+        ended.append(True)
+
+    forward, ended = Forward([f"unix:{tmp_path}/s"]), list[bool]()
+    transport = httpx.ASGITransport(behind_an_edge(forward))
+    async with await asyncio.start_unix_server(answers_once, f"{tmp_path}/s"):
+        async with forward, httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            answers = [await http.request("GET", "/", content=body) for body in (b"", b"a body", b"", b"")]
+        await until(lambda: len(ended) == 3)
+    assert [answer.status_code for answer in answers] == [204, 503, 204, 204]
+    assert len(heard) == 5  # the last one was repeated, over another connection
+
+
 async def test_websockets_pass_both_ways_with_what_was_agreed_and_how_they_ended(tmp_path: Path) -> None:
     async def talks(scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
@@ -241,6 +263,21 @@ async def test_a_websocket_to_nobody_is_refused(tmp_path: Path) -> None:
         async with serve_http(forward, "127.0.0.1:0", websockets=True) as port:
             with pytest.raises(InvalidStatus):
                 await connect(f"ws://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("host", ["me@shop", "shop/path?", "shop:1:2", "[::1", "", "sh op", "shöp"])
+async def test_a_websocket_for_what_is_no_host_is_refused(host: str) -> None:
+    said: list[str] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        said.append(f"{message['type']} {message['code']}")
+
+    scope = {"type": "websocket", "headers": [(b"host", host.encode("latin-1"))]}
+    await talk("unix:/nowhere", scope, receive, send)
+    assert said == ["websocket.close 1008"]
 
 
 @pytest.mark.parametrize("address, found", [

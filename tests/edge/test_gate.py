@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from craton import SettingsError
+from craton import Caller, SettingsError
 from craton.edge.gate import Gate
 from craton.edge.places import Places
 from craton.edge.problems import Problem
@@ -67,6 +67,13 @@ async def test_one_too_many_is_told_when_to_ask_again_and_others_go_on() -> None
     assert 90 <= int(answers[3].headers["retry-after"]) <= 100
     assert answers[0].headers["ratelimit-policy"] == '"caller";q=3;w=300'
     assert (ann.status_code, healthy.status_code) == (200, 200)
+
+
+async def test_guests_count_by_their_address_however_many_they_are() -> None:
+    guests = [TOKENS.issue(Caller(f"guest:{n}"), lifetime=timedelta(hours=1)) for n in range(3)]
+    async with client(CRATON_EDGE_RATE="0.01", CRATON_EDGE_BURST="2") as http:
+        answers = [await http.get("/books/1", headers={"Authorization": f"Bearer {guest}"}) for guest in guests]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
 
 
 async def test_who_guesses_tokens_or_passwords_is_slowed_down_sooner() -> None:

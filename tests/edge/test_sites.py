@@ -78,6 +78,18 @@ async def test_what_is_asked_under_a_key_happens_once_and_without_one_each_time(
             assert (await http.post("/plain/a")).json() == 6
 
 
+@pytest.mark.parametrize(("topology", "path"), [("monolith", "/"), ("monolith", "/shop"), ("microservices", "/")])
+async def test_the_forms_of_a_site_that_check_passwords_take_a_few_tries_a_minute(topology: str, path: str) -> None:
+    environ, root = {"CRATON_EDGE_SIGN_INS": "2"}, path.rstrip("/")
+    async with start(sites.application(path), topology=topology, environ=environ) as running:
+        async with client(running) as http:
+            tries = [await http.post(f"{root}/plain/door") for _ in range(3)]
+            others = [await http.post(f"{root}/plain/a"), await http.get(f"{root}/plain/door")]
+    assert [answer.status_code for answer in tries] == [200, 200, 429]
+    assert 20 <= int(tries[2].headers["retry-after"]) <= 30
+    assert [answer.status_code for answer in others] == [200, 405]
+
+
 async def test_what_is_asked_in_a_long_response_has_no_deadline_but_its_own() -> None:
     async with start(sites.application()) as running, client(running) as http:
         assert (await http.get("/lines")).text == "0 False\n0 False\n"

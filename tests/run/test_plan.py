@@ -33,6 +33,14 @@ def test_a_monolith_serves_the_edge_itself_and_microservices_stand_behind_a_gate
     assert [[p.name for p in stage] for stage in plan(shop).stages()] == [[], ["stock", "orders"], ["gateway"]]
 
 
+def test_the_edge_shows_the_certificate_of_the_service_that_serves_it(shop: Path) -> None:
+    for name in ("shop.crt", "shop.key", "ca.crt"):
+        (shop / name).touch()
+    _, (only,), _ = (found := replace(plan(shop, topology="monolith"), tls=shop)).stages()
+    assert only.environ["CRATON_EDGE_CERTIFICATE"] == f"{shop}/shop.crt" and found.url == "https://127.0.0.1:8000"
+    assert Environment.parse(only.environ).tls == str(shop)
+
+
 def test_each_process_is_told_where_the_others_are_and_its_own_database_only(shop: Path) -> None:
     _, (stock, orders), (gateway,) = plan(shop).stages()
     told = {p.name: Environment.parse(p.environ) for p in (stock, orders, gateway)}

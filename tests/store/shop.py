@@ -262,6 +262,7 @@ def environ_of(provider: str, mail: Path) -> dict[str, str]:
         "CRATON_USERS_ADMIN_PASSWORD": "correct horse battery", "CRATON_ORDERS_HOLD": str(HOLD),
         "CRATON_CARTS_LIFETIME": str(CART_LIFETIME), "CRATON_INVENTORY_LOW": "2",
         "CRATON_NOTIFICATIONS_FOLDER": str(mail), "CRATON_STOREFRONT_LIMIT": "9",
+        "CRATON_EDGE_RATE": "0", "CRATON_EDGE_SIGN_INS": "0",  # all people come from one address
     }
 
 

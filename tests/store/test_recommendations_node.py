@@ -21,7 +21,7 @@ import pytest_asyncio
 
 from apps.store.application import store
 from craton import Application
-from craton.calls.links.rest.proof import PEER, Peer, Prover
+from craton.calls.links.rest.proof import PEER, Peer, Prover, digest_of
 from craton.edge.openapi import document
 from craton.edge.operation import operations
 from craton.testing.abroad import Abroad
@@ -114,7 +114,7 @@ def signed(
     """The headers of a request as a service of the store sends it."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     peer = Peer(service, (*needs, "recommendations.$events"), time() + at)
-    return named | {PEER: Prover(secret).sign(peer, "POST", target, named, body)}
+    return named | {PEER: Prover(secret).sign(peer, "POST", target, named, digest_of(body))}
 
 
 async def test_its_answers_and_its_problems_are_those_of_the_openapi_document(shop: Shop) -> None:

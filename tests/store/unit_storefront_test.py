@@ -15,7 +15,10 @@ from apps.store.storefront.drawings import DRAWINGS
 from apps.store.storefront.forms import Form
 from apps.store.storefront.pictures import categories, picture, thing_of
 from apps.store.storefront.serving import go
+from apps.store.storefront.settings import StorefrontSettings
 from apps.store.storefront.visit import local
+from craton import SettingsError
+from craton.settings import settings_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -54,6 +57,11 @@ def test_money_is_written_in_a_currency(code: str, money: Money, text: str) -> N
 
 def test_money_is_written_as_what_it_is() -> None:
     assert [exact(Money(1999, code)) for code in ("USD", "JPY", "XTS")] == ["$19.99", "¥1,999", "19.99 XTS"]
+
+
+def test_a_currency_that_nobody_knows_is_refused_at_the_start() -> None:
+    with pytest.raises(SettingsError, match="CRATON_STOREFRONT_CURRENCY is CHF: prices are shown in USD, EUR, "):
+        settings_of(StorefrontSettings, "storefront", {"CRATON_STOREFRONT_CURRENCY": "CHF"})
 
 
 @pytest.mark.parametrize(("text", "code"), [

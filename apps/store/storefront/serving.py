@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match, Route
 
 from apps.store.storefront.rendering import page
 from apps.store.storefront.sessions import is_good, recognize
@@ -72,7 +73,10 @@ class Server:
         visit = visit_of(request, self.shop.settings)
         visit.token = visit.token if is_good(self.shop, visit) else None
         with self.shop.call.acting(visit.token):
-            return await self.sorry(visit, error)
+            shown = await self.sorry(visit, error)
+        if shown.status_code == 405:
+            shown.headers["Allow"] = ", ".join(sorted(verbs_at(request)))
+        return shown
 
     async def sorry(self, visit: Visit, error: Exception) -> Response:
         """The page that says what is in the way."""
@@ -112,6 +116,12 @@ def reason(error: Exception) -> tuple[int, str]:
     if isinstance(error, InvalidArguments):
         return 404, WHY[404]
     return (500, WHY[500]) if isinstance(error, Failed) else (503, WHY[503])
+
+
+def verbs_at(request: Request) -> set[str]:
+    """What the address of a request takes: several routes may stand there."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return {verb for route in routes if route.matches(request.scope)[0] != Match.NONE for verb in route.methods or ()}
 
 
 def is_foreign(request: Request) -> bool:

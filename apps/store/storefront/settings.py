@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from craton import Settings
+from apps.store.storefront.currencies import CURRENCIES
+from craton import Settings, SettingsError
 
 
 class StorefrontSettings(Settings):
@@ -17,3 +18,8 @@ class StorefrontSettings(Settings):
     patience: float = 0.3
     wait: float = 1.5
     test_cards: bool = True
+
+    def __post_init__(self) -> None:
+        if self.currency not in CURRENCIES:
+            known = ", ".join(CURRENCIES)
+            raise SettingsError(f"CRATON_STOREFRONT_CURRENCY is {self.currency}: prices are shown in {known}.")

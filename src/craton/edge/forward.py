@@ -102,8 +102,9 @@ class Exchange:
         self.parser = httptools.HttpResponseParser(self)
         self.headers: list[tuple[bytes, bytes]] = []
         self.messages: list[Message] = []
-        self.sent = self.begun = self.done = self.sized = self.kept = False
-        """Whether the request is sent, the response has begun, is complete, has a length, keeps the connection."""
+        self.sent = self.bodied = self.begun = self.done = self.sized = self.kept = False
+        """Whether the request is sent, had a body; the response has begun, is complete, has a length, keeps the
+        connection."""
 
     async def run(self) -> bool:
         """Pass on both bodies as they come, and say whether the connection can be used again. Lost; Gone."""
@@ -131,6 +132,7 @@ class Exchange:
                 raise Gone
             body, more = message.get("body", b""), message.get("more_body", False)
             if body:
+                self.bodied = True
                 writer.write(b"%x\r\n%b\r\n" % (len(body), body) if chunked else body)
                 await writer.drain()
         if chunked:
@@ -246,7 +248,7 @@ class Forward:
                 if exchange.begun:
                     raise  # so that the server breaks off, too, and the client knows that there was more
                 safe = scope["method"] in ("GET", "HEAD")
-                if connection.used and safe and exchange.sent:
+                if connection.used and safe and exchange.sent and not exchange.bodied:  # a body is gone
                     return False
                 raise Problem("not-run" if safe else "outcome-unknown") from error
         return True

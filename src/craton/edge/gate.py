@@ -20,6 +20,8 @@ COMMON: tuple[Pair, ...] = (
 )
 """What browsers are told of every answer (OWASP, REST security). An application of a module's own says it otherwise."""
 ONLY_TLS: Pair = (b"strict-transport-security", b"max-age=31536000")
+GUEST = "guest:"
+"""How the subjects of guests begin: anybody gets as many as they like, so they say nothing about who asks."""
 ASKED = b"authorization, content-type, idempotency-key, if-match, if-none-match, prefer, traceparent, x-request-id"
 EXPOSED = b"etag, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id"
 
@@ -47,9 +49,11 @@ class Gate:
 
     def charge(self, exchange: Exchange, who: str) -> None:
         """Count a request; Problem where there were too many. `who`: the caller's subject, or nothing for the address
-        that the request comes from."""
+        that the request comes from, by which guests count, too."""
         if self.settings.rate:
-            exchange.told.append((b"ratelimit", self.rate.take(who or self.address(exchange), now=monotonic())))
+            if not who or who.startswith(GUEST):
+                who = self.address(exchange)
+            exchange.told.append((b"ratelimit", self.rate.take(who, now=monotonic())))
 
     def charge_sign_in(self, exchange: Exchange) -> None:
         """Count a try; Problem where there were too many from this address."""

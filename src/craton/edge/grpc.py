@@ -17,7 +17,7 @@ from craton.calls.links.grpc.server import Asked
 from craton.calls.receiver import as_call_error, reply_error
 from craton.edge.authentication import Tokens
 from craton.edge.door import Door
-from craton.edge.gate import network_of
+from craton.edge.gate import GUEST, network_of
 from craton.edge.headers import admit, caller_of, key_of, trace_in
 from craton.edge.problems import AGAIN, TOLD, Problem
 from craton.edge.rates import Rate
@@ -80,13 +80,15 @@ class Outside:
             work.exception()
 
     def caller(self, asked: Asked) -> Caller:
-        """Who asks, and not too often: NOBODY without a token, who is counted by their address."""
+        """Who asks, and not too often: NOBODY without a token, who is counted by their address, as
+        guests are."""
         caller, given = NOBODY, asked.given("authorization")
         try:
             if given is not None:
                 caller = caller_of(given, self.tokens)
         finally:
-            who = caller.subject or address_of(asked.peer)
+            named = caller.subject and not caller.subject.startswith(GUEST)
+            who = caller.subject if named else address_of(asked.peer)
             if who and self.settings.rate:
                 self.rate.take(who, now=monotonic())
         return caller

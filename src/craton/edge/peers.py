@@ -18,20 +18,20 @@ from craton.calls.link import Handler, Replies, Reply, Request
 from craton.calls.links.rest.headers import carried
 from craton.calls.links.rest.places import LENGTH, LIMIT, OWN, PACKED
 from craton.calls.links.rest.problems import details_of, kind_of
-from craton.calls.links.rest.proof import PEER, Prover
+from craton.calls.links.rest.proof import DIGEST, PEER, WRONG, Once, Prover, digest_of
 from craton.calls.receiver import error_of
 from craton.edge.endpoint import while_connected
 from craton.edge.exchange import Disconnected
 from craton.edge.headers import version_in
 from craton.edge.operation import Operation, operations
 from craton.edge.problems import KINDS, MEDIA_TYPE, FaultProblem, Problem
-from craton.errors import CallError, InvalidArguments, NotAllowed, NotRun, StillRunning
+from craton.errors import CallError, InvalidArguments, NotAllowed, NotAuthenticated, NotRun, StillRunning
 from craton.sources import Clock
 
 SIGNED, JSON = PEER.encode(), "application/json"
 PATH = OWN.encode()
 BODY_SECONDS = 20.0
-"""Within which a body must have come: until it is there, nobody knows whether a peer sent it."""
+"""Within which a body must have come; whether a peer sends it is known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class Peers:
         grants: Callable[[str], frozenset[str] | None],
     ) -> None:
         self.app, self.application, self.handler, self.grants = app, application, handler, grants
-        self.prover, self.clock = Prover(secret), clock
+        self.prover, self.once, self.clock = Prover(secret), Once(), clock
+        self.queries = {f"{of.name}.{m.name}" for of, m in application.methods() if m.kind == "query"}
         self.routes = [(pattern_of(one), one) for one in fixed_first(operations(application))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +70,7 @@ class Peers:
         except Problem as problem:
             await refuse(send, problem)
         except CallError as error:
-            await refuse(send, problem_of(error))
+            await refuse(send, problem_of(error), close=isinstance(error, NotAuthenticated))
         else:
             await while_connected(receive, self.answer(asked, send))
 
@@ -78,21 +79,26 @@ class Peers:
     async def read(self, scope: Scope, receive: Receive) -> Asked:
         """The call that a request asks for. Problem and CallError where it may not be made."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        path, query = scope["raw_path"], scope["query_string"]
+        path, query, digest = scope["raw_path"], scope["query_string"], headers.get(DIGEST, "")
+        target = (path + b"?" + query if query else path).decode("ascii")
+        now = self.clock.now().timestamp()
+        peer = self.prover.verify(headers[PEER], scope["method"], target, headers, digest, now=now)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await body_of(receive)
         except TimeoutError:
             raise Problem("request-timeout") from None
-        target = (path + b"?" + query if query else path).decode("ascii")
-        now = self.clock.now().timestamp()
-        peer = self.prover.verify(headers[PEER], scope["method"], target, headers, body, now=now)
+        if digest_of(body) != digest:
+            raise NotAuthenticated(WRONG)
         found = self.find(scope, body, headers.get("if-match"))
         name = found.request.method
         if not (peer.may_ask(name) and {name, name.partition(".")[0]} & (self.grants(peer.service) or set())):
             why = f"it did not declare that it needs {name.partition('.')[0]}."
             raise NotAllowed(f"{peer.service or 'a client'} may not call {name}: {why}")
-        return Asked(msgspec.structs.replace(found.request, **carried(headers)), found.operation)
+        request = msgspec.structs.replace(found.request, **carried(headers))
+        if request.key is None and name not in self.queries:
+            self.once.take(peer, now=now)
+        return Asked(request, found.operation)
 
     def find(self, scope: Scope, body: bytes, seen: str | None) -> Asked:
         """The method at a path, and its arguments."""
@@ -180,9 +186,10 @@ async def respond(send: Send, status: int, media: str, body: bytes, **told: str)
     await send({"type": "http.response.body", "body": body})
 
 
-async def refuse(send: Send, problem: Problem) -> None:
-    """Send a problem."""
+async def refuse(send: Send, problem: Problem, *, close: bool = False) -> None:
+    """Send a problem, and `close` the connection where the body is not wanted."""
     told = {name.lower(): str(value) for name, value in problem.headers.items()}
+    told |= {"connection": "close"} if close else {}
     await respond(send, problem.status, MEDIA_TYPE, codec.to_json(problem.body), **told)
 
 

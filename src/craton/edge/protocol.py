@@ -13,6 +13,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from craton.calls.codec import to_json
+from craton.edge.exchange import Direct
 from craton.edge.problems import MEDIA_TYPE, Problem
 
 Pairs = Iterable[tuple[bytes, bytes]]
@@ -191,7 +192,7 @@ def nothing() -> None:
     """What happens at the end of a response that has ended otherwise."""
 
 
-class Cycle(RequestResponseCycle):
+class Cycle(RequestResponseCycle, Direct):
     """One request and its response, whose head leaves together with the first part of its body."""
 
     flow: FlowControl
@@ -234,6 +235,14 @@ class Cycle(RequestResponseCycle):
             self.write(message.get("body", b""), more=message.get("more_body", False))
         else:
             raise RuntimeError(f"{message['type']} does not belong here.")
+
+    def whole(self, status: int, headers: Pairs, body: bytes) -> bool:
+        """Send a whole response at once, where nothing has to be waited for."""
+        if self.response_started or self.disconnected or self.flow.write_paused:
+            return False
+        self.response_started, self.waiting_for_100_continue, self.head = True, False, (status, headers)
+        self.write(body, more=False)
+        return True
 
     def write(self, body: bytes, *, more: bool) -> None:
         """Write a part of the body, after the head where that is still to come."""
@@ -280,6 +289,6 @@ class Cycle(RequestResponseCycle):
             lines += 1
         self.keep_alive = self.keep_alive and not closes
         head = b"".join((*parts, b"\r\n"))
-        if head.count(b"\n") != lines or head.count(b"\r") != lines:
+        if len(head.splitlines()) != lines:  # at \n, at \r and at both
             raise RuntimeError("A header holds the end of a line.")
         return [head]

@@ -22,6 +22,8 @@ from craton.edge.settings import EdgeSettings
 from craton.edge.site import Sites
 
 log = logging.getLogger("craton.edge")
+LOOKS = ("GET", "HEAD", "OPTIONS")
+"""With which nobody tries a password."""
 
 
 class Resource:
@@ -46,8 +48,10 @@ class Resource:
 class Edge:
     """An ASGI application: routes first, then what takes the rest. Every error of a request ends here."""
 
-    def __init__(self, gate: Gate, places: Places[Resource], otherwise: ASGIApp | None) -> None:
-        self.gate, self.places, self.otherwise = gate, places, otherwise
+    def __init__(
+        self, gate: Gate, places: Places[Resource], otherwise: ASGIApp | None, *, sign_ins: Collection[str] = (),
+    ) -> None:
+        self.gate, self.places, self.otherwise, self.sign_ins = gate, places, otherwise, frozenset(sign_ins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever it holds."""
@@ -76,6 +80,10 @@ class Edge:
         self.gate.charge(exchange, "")
         if self.otherwise is None:
             raise Problem("not-found")
+        scope = exchange.scope
+        below = scope["path"].removeprefix(scope.get("root_path", ""))
+        if below in self.sign_ins and scope["method"] not in LOOKS:
+            self.gate.charge_sign_in(exchange)
         await self.otherwise(self.gate.as_sent(exchange), exchange.receive, exchange.send_shielded)
 
     async def talk(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,4 +147,5 @@ def edge(
         put("GET", path, page)
     for operation in (one for one in found if one.module.name in served):
         put(operation.route.verb, operation.route.path, Endpoint(door, operation, tokens=tokens, gate=gate))
-    return Edge(gate, places, Sites(sites, otherwise=nowhere) if sites else None)
+    forms = (f"{m.path.rstrip('/')}{form}" for m in door.application.modules for form in m.sign_ins)
+    return Edge(gate, places, Sites(sites, otherwise=nowhere) if sites else None, sign_ins=tuple(forms))

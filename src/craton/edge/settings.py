@@ -15,11 +15,11 @@ class EdgeSettings(Settings):
 
     `timeout`: seconds that a call may take where the client does not say, `longest`: at most. `body`, `head`: bytes of
     a body, and of a request's line and headers; `patience`: seconds within which each must arrive. `connections`: at
-    the same time. `rate`: requests a second of one caller, or of one address where nobody is signed in, `burst` of them
-    at once; `sign_ins`: tries a minute of one address at what checks passwords. `origins`: web pages of other sites
-    that may ask ("https://shop.example, https://admin.example", or "*"). `trusted_proxies`: the networks whose
-    X-Forwarded-For is believed ("10.0.0.0/8, 192.0.2.7"). `certificate`, `key`: PEM files, for TLS. `docs`: whether
-    there is a page at /docs.
+    the same time. `rate`: requests a second of one caller, or of one address where nobody is signed in but as a guest,
+    `burst` of them at once; `sign_ins`: tries a minute of one address at what checks passwords. `origins`: web pages of
+    other sites that may ask ("https://shop.example, https://admin.example", or "*"). `trusted_proxies`: the networks
+    whose X-Forwarded-For is believed ("10.0.0.0/8, 192.0.2.7"). `certificate`, `key`: PEM files, for TLS. `docs`:
+    whether there is a page at /docs.
     """
 
     timeout: float = 10.0

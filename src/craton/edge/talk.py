@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -13,13 +14,19 @@ from websockets.typing import Subprotocol
 
 from craton.edge.forward import Headers, forwarded, host_of, passed_on, target_of
 
-AWAY = 1013
-"""The code for a service that cannot be reached now: try again later (RFC 6455, section 7.4; registered by IANA)."""
+HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
+"""What a host may look like that becomes a part of an address (RFC 3986, section 3.2, without who asks)."""
+REFUSED, AWAY = 1008, 1013
+"""The codes for what is not taken, and for a service that cannot be reached now: try again later (RFC 6455, section
+7.4, and as registered by IANA)."""
 
 
 async def talk(address: str, scope: Scope, receive: Receive, send: Send) -> None:
     """Pass on one WebSocket to the service at an address."""
     await receive()  # that the client wants to begin
+    if not HOST.fullmatch(host_in(scope)):
+        await send({"type": "websocket.close", "code": REFUSED})
+        return
     try:
         async with connection(address, scope) as there:
             await send({"type": "websocket.accept", "subprotocol": there.subprotocol})
@@ -30,8 +37,7 @@ async def talk(address: str, scope: Scope, receive: Receive, send: Send) -> None
 
 def connection(address: str, scope: Scope) -> connect:
     """The way to the service."""
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost").decode("latin-1")
-    target = f"{host}{target_of(scope).decode('latin-1')}"
+    target = f"{host_in(scope)}{target_of(scope).decode('latin-1')}"
     options: dict[str, Any] = dict(
         additional_headers=text_of((*meant(scope["headers"]), *forwarded(scope))), compression=None, max_size=None,
         subprotocols=[Subprotocol(name) for name in scope["subprotocols"]] or None, user_agent_header=None, proxy=None,
@@ -42,6 +48,11 @@ def connection(address: str, scope: Scope) -> connect:
     if secure:
         options["server_hostname"] = place  # whose certificate it is, whatever the client called it
     return connect(f"{'wss' if secure else 'ws'}://{target}", host=place, port=port, **options)
+
+
+def host_in(scope: Scope) -> str:
+    """The host that the client asked for."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "localhost")
 
 
 def meant(headers: Headers) -> Headers:

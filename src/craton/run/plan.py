@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from craton.application import Application
 from craton.calls.links.rpc.address import Address
+from craton.calls.links.rpc.tls import Files
+from craton.errors import SettingsError
 from craton.pools import Pool
 from craton.run.child import Program
 from craton.run.databases import databases_of
@@ -39,6 +41,7 @@ class Plan:
 
     `given` are the settings of topology.toml. `gateway` is what stands in front of the services: Craton's own, which
     one process needs not, or Envoy. `grpc`: the port at which Craton's own answers clients outside by gRPC, if it does.
+    `tls`: the folder of certificates, if what listens on a port is to speak TLS.
     """
 
     package: str
@@ -55,6 +58,7 @@ class Plan:
     gateway: str = "craton"
     grpc: int | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+    tls: Path | None = None
 
     @property
     def url(self) -> str:
@@ -112,7 +116,27 @@ class Plan:
     def environ(self) -> dict[str, str]:
         """The environment of every process: the supervisor's own, without what is meant for a single service."""
         own = {f"CRATON_{name.upper()}" for name in READERS}
-        return {name: text for name, text in os.environ.items() if name not in own} | {"PYTHONUNBUFFERED": "1"}
+        found = {name: text for name, text in os.environ.items() if name not in own} | {"PYTHONUNBUFFERED": "1"}
+        return {**self.edge_of(self.tls), **found} if self.tls else found
+
+    def edge_of(self, folder: Path) -> dict[str, str]:
+        """The certificate that the edge shows to clients, unless there is another one for it. SettingsError where that
+        of a service is missing."""
+        front = self.topology.services[0].name if self.is_one_process() else GATEWAY.name
+        names = dict.fromkeys((*(service.name for service in self.topology.services if not service.command), front))
+        try:
+            found = {name: Files.of(str(folder), name) for name in names}[front]
+        except SettingsError as error:
+            made = f"craton certs {folder} --services {','.join(names)} --hosts localhost,{HOST}"
+            raise SettingsError(f"--tls: {folder} has not all certificates: make them by `{made}`.") from error
+        return {"CRATON_EDGE_CERTIFICATE": str(found.certificate), "CRATON_EDGE_KEY": str(found.key)}
+
+    @cached_property
+    def outside(self) -> dict[str, str]:
+        """The environment of what asks the edge from outside: it believes the authority that signed its certificate."""
+        if self.tls is None or "CRATON_EDGE_CERTIFICATE" in os.environ:
+            return self.environ
+        return self.environ | {"SSL_CERT_FILE": str(self.tls / "ca.crt")}
 
     @cached_property
     def settings(self) -> dict[str, str]:
@@ -129,7 +153,7 @@ class Plan:
         """What stands in for a part of the outside world: no part of the application, so it knows no secret."""
         port = self.ports[companion.name]
         command = shlex.split(self.filled(companion.command, companion.name, port=port))
-        return Program(companion.name, command, self.environ, Address(host=HOST, port=port))
+        return Program(companion.name, command, self.outside, Address(host=HOST, port=port))
 
     def filled(self, text: str, name: str, **places: object) -> str:
         """A text of topology.toml, its {placeholders} filled."""
@@ -151,7 +175,7 @@ class Plan:
                 self.address(service, replica, "grpc") if "grpc" in asked else None
             ),
             jobs=f"{HOST}:{self.ports[self.door(service, replica)]}" if self.tasks_in(service) else None,
-            record=str(self.record.resolve()) if self.record else None,
+            record=str(self.record.resolve()) if self.record else None, tls=str(self.tls) if self.tls else None,
         )
         name = f"{service.name}.{replica}" if service.replicas > 1 else service.name
         if behind := self.gateway == "envoy" and service is GATEWAY:
@@ -221,4 +245,4 @@ class Plan:
             return None
         command = shlex.split(self.filled(self.setup.command, "setup", url=self.url))
         secret = {"CRATON_SECRET": self.folder.secret().decode()}
-        return Program("setup", command, self.environ | self.settings | secret)
+        return Program("setup", command, self.outside | self.settings | secret)

@@ -32,7 +32,7 @@ class Options:
     """What `craton run` was told. `database` is a PostgreSQL URL; without one, each service has a file in `data`.
     `broker` is the URL of a RabbitMQ server; without one, events go straight from service to service. `record`
     is a file, to which is added what modules asked each other. `gateway` is "craton" or "envoy". `grpc` is a port for
-    clients outside that speak gRPC; 0 chooses one."""
+    clients outside that speak gRPC; 0 chooses one. `tls` is a folder that `craton certs` made."""
 
     package: str
     topology: str = "monolith"
@@ -43,6 +43,7 @@ class Options:
     record: Path | None = None
     gateway: str = "craton"
     grpc: int | None = None
+    tls: Path | None = None
 
 
 def run(options: Options) -> None:
@@ -65,7 +66,9 @@ def plan_of(options: Options, folder: Folder, *, sockets: Path) -> Plan:
         setup=load_setup(file), given=load_settings(file), folder=folder, sockets=sockets, database=options.database,
         port=options.port or free_port(), broker=options.broker and broker_of(options.broker), record=options.record,
         gateway=options.gateway, grpc=free_port() if options.grpc == 0 else options.grpc,
+        tls=options.tls and options.tls.resolve(),
     )
+    assert plan.environ  # refuses certificates that are missing
     plan.databases()  # refuses SQLite for replicas
     if plan.grpc and plan.gateway != "craton":
         raise SettingsError("--grpc is of Craton's own gateway: leave one of --grpc and --gateway out.")

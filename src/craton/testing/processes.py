@@ -41,16 +41,16 @@ class Processes(Running):
 @asynccontextmanager
 async def start_processes(
     package: str, *, topology: str, database: str | None = None, data: Path | None = None, broker: str | None = None,
-    say: Say | None = None, grpc: int | None = None, gateway: str = "craton",
+    say: Say | None = None, grpc: int | None = None, gateway: str = "craton", tls: Path | None = None,
 ) -> AsyncIterator[Processes]:
     """Run the application of a package ("apps.store"), its companions and its set-up included. `say` is given every
     line of every process, with the process's name; `grpc` is a port for clients by gRPC, `gateway` is "craton" or
-    "envoy". For the rest see `start`.
+    "envoy", `tls` a folder that `craton certs` made. For the rest see `start`.
     """
     say = say or drop_line
     options = Options(
         package=package, topology=topology, port=0, data=data, database=database, broker=broker, grpc=grpc,
-        gateway=gateway,
+        gateway=gateway, tls=tls,
     )
     try:
         async with AsyncExitStack() as stack:

@@ -62,7 +62,8 @@ def envoy_of(plan: Plan) -> Envoy:
     found = [plan.topology.service(name) for name in fronts(plan.topology)]
     services = {s.name: tuple(plan.address(s, n, "rest") for n in range(1, s.replicas + 1)) for s in found}
     port = plan.folder.port_of(GATEWAY.name)
-    return envoy_from(plan.application, plan.topology, services=services, listen=f"{HOST}:{plan.port}", admin=port)
+    return envoy_from(plan.application, plan.topology, services=services, listen=f"{HOST}:{plan.port}", admin=port,
+                      environ=plan.environ)
 
 
 def envoy_from(

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
+from os import urandom
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from craton.calls.links.grpc.schema import Rpc, Schema
 from craton.calls.links.grpc.status import reply_of
 from craton.calls.links.grpc.tls import channel_credentials
 from craton.calls.links.rest.headers import headers_of
-from craton.calls.links.rest.proof import PEER, Peer, Prover
+from craton.calls.links.rest.proof import PEER, Peer, Prover, digest_of
 from craton.calls.links.rpc.tls import Protection
 from craton.errors import NotRun, OutcomeUnknown
 from craton.sources import Clock, SystemClock
@@ -172,8 +173,8 @@ class GrpcLink:
         """What is sent beside a message: what it carries, signed. gRPC's own time-out is rounded up, and not used."""
         request = call.timed()
         headers = headers_of(request)
-        peer = Peer(self.service, self.needs, self.clock.now().timestamp())
-        headers[PEER] = self.prover.sign(peer, "POST", call.path, headers, call.body)
+        peer = Peer(self.service, self.needs, self.clock.now().timestamp(), urandom(9).hex())
+        headers[PEER] = self.prover.sign(peer, "POST", call.path, headers, digest_of(call.body))
         return {"timeout": request.timeout, "metadata": tuple(headers.items())}
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from craton.calls.links.grpc.schema import Rpc, Schema
 from craton.calls.links.grpc.status import DETAILS, status_of
 from craton.calls.links.grpc.tls import server_credentials
 from craton.calls.links.rest.headers import carried
-from craton.calls.links.rest.proof import PEER, Prover
+from craton.calls.links.rest.proof import PEER, Once, Prover, digest_of
 from craton.calls.links.rpc.tls import Protection
 from craton.calls.receiver import as_call_error, reply_error
 from craton.contract import Method
@@ -67,7 +67,7 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
         tls: Protection = None, drain: float = DRAIN_SECONDS,
     ) -> None:
         self.handler, self.outside, self.address, self.schema = handler, outside, address, schema
-        self.prover, self.clock, self.patience = Prover(secret), clock or SystemClock(), drain
+        self.prover, self.once, self.clock, self.patience = Prover(secret), Once(), clock or SystemClock(), drain
         self.credentials, self.grants = server_credentials(address, tls), grants
         described = [schema.module(name) for name in modules]
         self.services = [one.service for one in described if one.rpcs]
@@ -151,11 +151,15 @@ class GrpcServer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no t
     def request(self, asked: Rpc | str, body: bytes, metadata: Mapping[str, Any]) -> Request:
         """The call of another service, which may make it."""
         path, name = (asked.path, asked.name) if isinstance(asked, Rpc) else (asked, asked.removeprefix(OWN))
-        peer = self.prover.verify(metadata[PEER], "POST", path, metadata, body, now=self.clock.now().timestamp())
+        now, digest = self.clock.now().timestamp(), digest_of(body)
+        peer = self.prover.verify(metadata[PEER], "POST", path, metadata, digest, now=now)
         if not (peer.may_ask(name) and {name, name.partition(".")[0]} & (self.grants(peer.service) or set())):
             module = name.partition(".")[0]
             raise NotAllowed(f"{peer.service} may not call {name}: it did not declare that it needs {module}.")
-        return Request(name, asked.unpack(body) if isinstance(asked, Rpc) else body, **carried(metadata))
+        found = Request(name, asked.unpack(body) if isinstance(asked, Rpc) else body, **carried(metadata))
+        if found.key is None and not (isinstance(asked, Rpc) and asked.method.kind == "query"):
+            self.once.take(peer, now=now)
+        return found
 
     async def refuse(self, asked: Rpc | str, reply: Reply, context: Any) -> NoReturn:
         """Answer with what came in place of a result."""

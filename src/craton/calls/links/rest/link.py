@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequen
 from contextlib import aclosing, contextmanager
 from functools import partial
 from io import BytesIO
+from os import urandom
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -20,7 +21,7 @@ from craton.calls.link import Replies, Reply, Request
 from craton.calls.links.rest.headers import headers_of
 from craton.calls.links.rest.places import LENGTH, LIMIT, LINES, OWN, PACKED, Asked, Place
 from craton.calls.links.rest.problems import reply_of
-from craton.calls.links.rest.proof import PEER, Peer, Prover
+from craton.calls.links.rest.proof import DIGEST, PEER, Peer, Prover, digest_of
 from craton.errors import Failed, InvalidArguments, NotRun, OutcomeUnknown
 from craton.sources import Clock, SystemClock
 
@@ -170,9 +171,10 @@ class RestLink:
     def signed(self, request: Request, asked: Asked) -> dict[str, str]:
         """The headers of a request, and the one that signs it."""
         headers = headers_of(request) | ({"if-match": asked.seen} if asked.seen else {})
-        peer = Peer(self.service, self.needs, self.clock.now().timestamp())
-        media = {"content-type": asked.media} if asked.media else {}
-        return {**headers, **media, PEER: self.prover.sign(peer, asked.verb, asked.target, headers, asked.body)}
+        peer = Peer(self.service, self.needs, self.clock.now().timestamp(), urandom(9).hex())
+        media, digest = {"content-type": asked.media} if asked.media else {}, digest_of(asked.body)
+        proof = self.prover.sign(peer, asked.verb, asked.target, headers, digest)
+        return {**headers, **media, DIGEST: digest, PEER: proof}
 
     def candidates(self) -> Iterator[Replica]:
         """The replicas, best first: of two drawn at random the one with fewer calls; those set aside at the end."""
