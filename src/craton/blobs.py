@@ -8,28 +8,27 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from craton.errors import SettingsError
 from craton.values import Value
+from craton.whole_files import move, opened, remove, replace, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from obstore.store import ObjectStore
 
-T = TypeVar("T")
 Data = bytes | Path | AsyncIterable[bytes]
 PATH = re.compile(r"[^\0-\x1f/\x7f\\#*?]+(/[^\0-\x1f/\x7f\\#*?]+)*")
 PARTIAL = ".partial"
 """How a file ends that is still being written: nobody is shown it."""
 PIECE = 1 << 20
-TRIES = 20
 
 
 class Blob(Value):
@@ -194,6 +193,18 @@ class LocalBlobs(Blobs):
         yield self.file(path)
 
 
+async def fill(out: IO[bytes], data: Data) -> None:
+    """Write all of it."""
+    if isinstance(data, bytes):
+        await asyncio.to_thread(out.write, data)
+    elif isinstance(data, Path):
+        with data.open("rb") as source:
+            await asyncio.to_thread(shutil.copyfileobj, source, out, PIECE)
+    else:
+        async for piece in data:
+            await asyncio.to_thread(out.write, piece)
+
+
 class Counted:
     """Pieces that are counted as they pass."""
 
@@ -267,80 +278,3 @@ def telling(path: str) -> Iterator[None]:
         yield
     except (NotFoundError, FileNotFoundError) as error:
         raise FileNotFoundError(f"there is no blob {path}") from error
-
-
-# ---------------------------------------------------------------------- files, on threads
-
-
-def again(work: Callable[[], T], folder: Path) -> T:
-    """Do something in a folder, which somebody else may remove meanwhile since it is empty."""
-    for _ in range(TRIES):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            return work()
-        except FileNotFoundError:
-            continue
-    return work()
-
-
-def opened(file: Path) -> IO[bytes]:
-    """A new file."""
-    return again(lambda: file.open("xb"), file.parent)
-
-
-async def fill(out: IO[bytes], data: Data) -> None:
-    """Write all of it."""
-    if isinstance(data, bytes):
-        await asyncio.to_thread(out.write, data)
-    elif isinstance(data, Path):
-        with data.open("rb") as source:
-            await asyncio.to_thread(shutil.copyfileobj, source, out, PIECE)
-    else:
-        async for piece in data:
-            await asyncio.to_thread(out.write, piece)
-
-
-def settle(out: IO[bytes]) -> None:
-    """Have it on the disk."""
-    out.flush()
-    os.fsync(out.fileno())
-
-
-def replace(partial: Path, target: Path) -> None:
-    """Put a whole file in its place, for good."""
-    partial.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def move(source: Path, target: Path, root: Path) -> None:
-    """Move a file."""
-    if not source.is_file():
-        raise FileNotFoundError(source)
-    again(lambda: replace(source, target), target.parent)
-    prune(source.parent, root)
-
-
-def remove(path: Path, root: Path) -> None:
-    """Remove a file, or a folder with all that is in it, though somebody may still be writing there."""
-    for _ in range(TRIES):
-        if not path.is_dir():
-            path.unlink(missing_ok=True)
-            break
-        shutil.rmtree(path, ignore_errors=True)
-    prune(path.parent, root)
-
-
-def prune(folder: Path, root: Path) -> None:
-    """Remove folders that are empty."""
-    while folder != root and folder.is_relative_to(root):
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return
-        folder = folder.parent

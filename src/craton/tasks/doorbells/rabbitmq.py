@@ -19,6 +19,7 @@ from craton.messages.brokers.rabbitmq import (
     LOST,
     OPENED_WITHIN,
     PERSISTENT,
+    REFUSED,
     SHORT,
     UNROUTABLE,
     apart,
@@ -32,6 +33,8 @@ from craton.tasks.doorbells.line import Line
 from craton.tasks.doorbells.rabbitmq_ear import Ear
 from craton.tasks.doorbells.requested import CONTENT_TYPE, attributes_of, short
 
+MADE_WITHIN = 0.2
+"""Seconds after which a refusal is believed: a queue that another process is just making refuses, too."""
 DELIVERIES = 1000
 """How often a ring comes back to its queue before it goes to the dead letters: it may kill each worker that hears it.
 
@@ -84,6 +87,15 @@ class RabbitMQ:
 
     async def ring(self, queue: str, events: Sequence[bytes]) -> None:
         """Publish all, then wait for all confirms. Raises NotRun unless all were confirmed."""
+        troubles = await self.send(queue, events)
+        if troubles == {REFUSED}:
+            await asyncio.sleep(MADE_WITHIN)
+            troubles = await self.send(queue, events)
+        if troubles:
+            raise NotRun(f"RabbitMQ: {min(troubles)}")
+
+    async def send(self, queue: str, events: Sequence[bytes]) -> set[str]:
+        """Publish all; why some were not confirmed. NotRun where that cannot be begun."""
         channel = await self.channel(queue)
         if await blocked(channel.connection):
             raise NotRun(SHORT)
@@ -94,9 +106,8 @@ class RabbitMQ:
             troubles = {trouble_of(task) for task in publishing} - {""}
             for task in publishing:
                 task.cancel()
-        if troubles:
-            await self.mind(queue, channel, troubles)
-            raise NotRun(f"RabbitMQ: {min(troubles)}")
+        await self.mind(queue, channel, troubles)
+        return troubles
 
     async def mind(self, queue: str, channel: AbstractChannel, troubles: set[str]) -> None:
         """Get ready for the next try: find the queue gone, or the connection lost."""
@@ -158,32 +169,28 @@ class RabbitMQ:
 
     async def redrive(self) -> Redriven:
         """Ring again what is among the dead letters; what nobody can read stays. Raises NotRun when it is away."""
-        read: list[bool] = []
-        if error := await apart(self.reread(read)):
+        rung: set[str] = set()
+        kept: list[bytes] = []
+        if error := await apart(self.reread(rung, kept)):
             raise NotRun(f"RabbitMQ: {error or type(error).__name__}") from error
-        return Redriven(sum(read), len(read) - sum(read))
+        return Redriven(len(rung), len(kept))
 
-    async def reread(self, read: list[bool]) -> None:
-        """Go through the dead letters once; whether each could be read."""
+    async def reread(self, rung: set[str], kept: list[bytes]) -> None:
+        """Go through the dead letters once: until there are no more, or one comes back that was rung."""
         async with asyncio.timeout(OPENED_WITHIN):
             channel = await (await self.listens.ready()).channel(publisher_confirms=False)
-            found = await channel.queue_declare(self.dead, durable=True, arguments={"x-queue-type": "quorum"})
+            await channel.queue_declare(self.dead, durable=True, arguments={"x-queue-type": "quorum"})
         try:
-            for _ in range(found.message_count or 0):  # what comes back at once does so once
-                letter = await channel.basic_get(self.dead)
-                if not (tag := letter.delivery_tag):
+            while tag := (letter := await channel.basic_get(self.dead)).delivery_tag:
+                try:
+                    told = attributes_of(letter.body)
+                except (*MALFORMED, ValueError):
+                    kept.append(letter.body)
+                    continue
+                if told.id in rung:
                     return
-                read.append(await self.again(letter.body))
-                if read[-1]:
-                    await channel.basic_ack(tag)
+                await self.ring(told.taskqueue, [letter.body])
+                rung.add(told.id)
+                await channel.basic_ack(tag)
         finally:
             await close(channel)
-
-    async def again(self, event: bytes) -> bool:
-        """Ring a dead letter; whether it could be read."""
-        try:
-            queue = attributes_of(event).taskqueue
-        except (*MALFORMED, ValueError):
-            return False
-        await self.ring(queue, [event])
-        return True

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 from craton.calls.retry import Backoff
 from craton.errors import NotRun
@@ -16,7 +16,7 @@ from craton.messages.brokers.rabbitmq import LONGEST_PAUSE, OPENED_WITHIN, apart
 from craton.tasks.doorbells.arrivals import Arrivals
 from craton.tasks.doorbells.line import Line
 
-LOST = (AMQPError, OSError)  # what it was held by is gone: it rings again
+LOST = (AMQPError, ChannelInvalidStateError, OSError)  # what it was held by is gone: it rings again
 
 
 class RabbitBell:
@@ -120,9 +120,10 @@ class Ear:
     async def begin(self, channel: AbstractChannel) -> None:
         """Let the server send."""
         self.consuming = channel
-        for name in self.queues.values():
-            consumed = await channel.basic_consume(name, self.deliver)
-            self.tags.append(str(consumed.consumer_tag))
+        async with asyncio.timeout(OPENED_WITHIN):  # a queue without a leader says nothing
+            for name in self.queues.values():
+                consumed = await channel.basic_consume(name, self.deliver)
+                self.tags.append(str(consumed.consumer_tag))
 
     async def deliver(self, message: DeliveredMessage) -> None:
         """One has come."""
@@ -136,16 +137,16 @@ class Ear:
         """Let the server send no more, and give back what nobody has asked for."""
         self.consuming, tags = None, self.tags
         self.tags = []
-        for tag in tags:
-            await channel.basic_cancel(tag)
+        async with asyncio.timeout(OPENED_WITHIN):
+            for tag in tags:
+                await channel.basic_cancel(tag)
         await self.arrivals.give_back()
 
     async def end(self, channel: AbstractChannel) -> None:
         """The channel is gone, or is left."""
         if self.arrivals.closed:
             with suppress(*LOST, TimeoutError):
-                async with asyncio.timeout(OPENED_WITHIN):
-                    return await self.stop(channel)
+                return await self.stop(channel)
         self.consuming, self.tags = None, []
         await self.arrivals.give_back()
         await close(channel)

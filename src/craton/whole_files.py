@@ -1,0 +1,78 @@
+"""Files in a folder, written so that they are there whole or not at all, while others write and remove beside them.
+
+All of it blocks: it is called on threads.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TypeVar
+
+T = TypeVar("T")
+TRIES = 20
+"""How often a folder that somebody else removes is made anew, and a folder that somebody else fills is emptied."""
+
+
+def again(work: Callable[[], T], folder: Path) -> T:
+    """Do something in a folder, which somebody else may remove meanwhile since it is empty."""
+    for _ in range(TRIES):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return work()
+        except FileNotFoundError:
+            continue
+    return work()
+
+
+def opened(file: Path) -> IO[bytes]:
+    """A new file."""
+    return again(lambda: file.open("xb"), file.parent)
+
+
+def settle(out: IO[bytes]) -> None:
+    """Have it on the disk."""
+    out.flush()
+    os.fsync(out.fileno())
+
+
+def replace(partial: Path, target: Path) -> None:
+    """Put a whole file in its place, for good."""
+    partial.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def move(source: Path, target: Path, root: Path) -> None:
+    """Move a file."""
+    if not source.is_file():
+        raise FileNotFoundError(source)
+    again(lambda: replace(source, target), target.parent)
+    prune(source.parent, root)
+
+
+def remove(path: Path, root: Path) -> None:
+    """Remove a file, or a folder with all that is in it, though somebody may still be writing there."""
+    for _ in range(TRIES):
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+            break
+        shutil.rmtree(path, ignore_errors=True)
+    prune(path.parent, root)
+
+
+def prune(folder: Path, root: Path) -> None:
+    """Remove folders that are empty."""
+    while folder != root and folder.is_relative_to(root):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        folder = folder.parent
