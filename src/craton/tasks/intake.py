@@ -57,7 +57,7 @@ class Asking:
 
     def __init__(self, worker: Worker) -> None:
         self.worker, self.first = worker, 0
-        self.asked: dict[asyncio.Task[list[Requested]], Source] = {}
+        self.asked: dict[asyncio.Task[None], Source] = {}
         self.backoffs = {id(source): Backoff(first=0.1, most=5.0) for source in worker.sources}
 
     async def run(self) -> None:
@@ -71,7 +71,8 @@ class Asking:
                     self.asked[asyncio.create_task(self.wait(source))] = source
                 done, _ = await asyncio.wait(self.asked, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    self.worker.begin(self.asked.pop(task), task.result())
+                    del self.asked[task]
+                    task.result()  # raises where it makes no sense to go on
         finally:
             for task in self.asked:
                 task.cancel()
@@ -96,12 +97,12 @@ class Asking:
         turned = [sources[(self.first + n) % len(sources)] for n in range(len(sources))]
         return [source for source in turned if id(source) not in asked]
 
-    async def wait(self, source: Source) -> list[Requested]:
-        """Ask one source, and wait for jobs; where it is away, wait a little."""
-        jobs = await self.take(source, wait=BUSY_WAIT if self.worker.used else IDLE_WAIT)
+    async def wait(self, source: Source) -> None:
+        """Ask one source, and begin with its jobs as soon as they come: what there is no room for any more goes back
+        at once. Where it is away, wait a little."""
+        self.worker.begin(source, await self.take(source, wait=BUSY_WAIT if self.worker.used else IDLE_WAIT))
         if (backoff := self.backoffs[id(source)]).tries:
             await asyncio.sleep(backoff.pause())
-        return jobs
 
     async def take(self, source: Source, *, wait: float) -> list[Requested]:
         """Ask one source."""
