@@ -112,7 +112,7 @@ class Reports:
         """Look at the jobs, outside the unit; and change those that are still their workers'."""
         asked = given({"job": job} for job in {report.taskid for report in reports})
         rows = {row.id: row for row in (await self.store.read(self.module, self.find, asked)).all()}
-        said = [self.read(report, rows.get(report.taskid)) for report in reports]
+        said: list[Beat | End | Verdict] = [self.read(report, rows.get(report.taskid)) for report in reports]
         beats = {one.job: one for one in said if isinstance(one, Beat)}
         ends = {one.job: one for one in reversed(said) if isinstance(one, End)}
         beaten = await self.settling.beat(unit, list(beats.values()))
