@@ -11,7 +11,7 @@ import pytest
 
 from apps.video.transcoding.media import pictures, tools
 from apps.video.transcoding.media.checking import Measured, Wrong, check_picture, check_sound
-from apps.video.transcoding.media.inspecting import READ, Facts, Unplayable, inspect
+from apps.video.transcoding.media.inspecting import Facts, Unplayable, inspect
 from apps.video.transcoding.media.packaging import join, opened, sound
 from apps.video.transcoding.media.planning import Piece, Plan, after, before, chain, plan_of
 from apps.video.transcoding.media.playlists import PLAYLIST, SOUND
@@ -193,7 +193,3 @@ def test_captions_name_each_moment_once() -> None:
     )
     assert "storyboard-002.jpg#xywh=0,0,160,90" in written and "storyboard-001.jpg#xywh=640,360,160,90" in written
 
-
-async def test_uploads_cannot_have_ffmpeg_open_other_files(tmp_path: Path) -> None:
-    with pytest.raises(MediaError):
-        await ffmpeg(*READ, "-i", str(REFUSED["playlist"](tmp_path)), "-f", "null", "-")
