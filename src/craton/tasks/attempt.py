@@ -34,7 +34,8 @@ class Attempt:
         self.stopped: Stopped = ""
         self.running: asyncio.Task[Any] | None = None
         self.over: asyncio.Future[None] = self.loop.create_future()
-        self.seconds, self.timer = START, self.loop.call_later(START, self.expire)
+        self.seconds = START
+        self.timer: asyncio.TimerHandle | None = None
         self.reported = self.loop.time()
         self.beat = self.reported + job.tasklease / 3
         self.share: float | None = None
@@ -48,9 +49,9 @@ class Attempt:
     async def run(self, work: Work) -> Report | None:
         """Do the work within its time; what to report of it, None where it is not this worker's any more."""
         if self.was_stopped():  # before it began
-            self.timer.cancel()
             return self.ending(None)
         self.running = asyncio.current_task()
+        self.limit(START)
         working = self.loop.create_task(work(), name=self.job.taskid)
         try:
             await asyncio.wait((working, self.over), return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +63,9 @@ class Attempt:
             return self.ending(working)
         finally:
             self.running = None
-            self.timer.cancel()
+            self.over.cancel()
+            if self.timer:
+                self.timer.cancel()
         if not working.done():
             await self.end(working)
             return self.outcome(failed("timeout", f"it took longer than {self.seconds:g} s"))
@@ -70,7 +73,8 @@ class Attempt:
 
     def limit(self, seconds: float) -> None:
         """Let it take so long from now on."""
-        self.timer.cancel()
+        if self.timer:
+            self.timer.cancel()
         self.seconds, self.timer = seconds, self.loop.call_later(seconds, self.expire)
 
     def begun(self) -> None:
