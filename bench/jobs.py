@@ -28,7 +28,7 @@ SETTINGS = f"{CRATON}, a worker of {SLOTS} slots, {CALLERS} callers that submit"
 
 
 @asynccontextmanager
-async def submitting(address: str, database: str, broker: str = "") -> AsyncIterator[Submitter]:
+async def submitting(address: str, database: str, broker: str = "", what: str = "") -> AsyncIterator[Submitter]:
     """The service, which answers workers at "host:port", and its callers."""
     await migrate(database, mill.modules)
     topology = topology_named(mill, "monolith")
@@ -42,7 +42,7 @@ async def submitting(address: str, database: str, broker: str = "") -> AsyncIter
         gc.freeze()  # as `craton serve` does
         jobs = process.get(Mill)
         with calls_of_a_user():
-            yield by_tasks(jobs.submit, CALLERS)
+            yield by_tasks(jobs.submit_to_weigh if what else jobs.submit, CALLERS)
 
 
 async def work(address: str, broker: str = "") -> None:

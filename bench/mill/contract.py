@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from craton import command
+from bench.mill.tasks import Weighed
+from craton import command, on
 
 
 class Mill(Protocol):
@@ -13,4 +14,14 @@ class Mill(Protocol):
     @command(allow="anyone")
     async def submit(self, at: int) -> None:
         """Submit a job, told at such a time."""
+        ...
+
+    @command(allow="anyone")
+    async def submit_to_weigh(self, at: int) -> None:
+        """Submit a job whose effect is written down."""
+        ...
+
+    @on(Weighed)
+    async def on_weighed(self, event: Weighed) -> None:
+        """Write it down."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from craton import Task, Value
+from craton import Event, Task, Value
 
 
 class Grain(Value):
@@ -15,4 +15,11 @@ class Flour(Value):
     """Nothing."""
 
 
+class Weighed(Event, key="at"):
+    """Grain was weighed: the job's effect is what hears of this."""
+
+    at: int
+
+
+weigh = Task("weigh", Grain, Weighed, queue="mill")
 grind = Task("grind", Grain, Flour, queue="mill")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.mill.tasks import Flour, Grain
+from bench.mill.tasks import Flour, Grain, Weighed
 from bench.tally import TALLY
 
 
@@ -10,3 +10,9 @@ async def grind_grain(grain: Grain) -> Flour:
     """Nothing, and count it."""
     TALLY.add(grain.at)
     return Flour()
+
+
+async def weigh_grain(grain: Grain) -> Weighed:
+    """Nothing, which takes a while."""
+    TALLY.add(grain.at)
+    return Weighed(grain.at)
