@@ -4,7 +4,7 @@ import { backoff } from "./controller.js";
 
 const HEARTBEAT = 10; // seconds
 
-export class Amqp {
+export class Ear {
   constructor({ broker, application, queues, slots, name }, log) {
     Object.assign(this, { broker, slots, name, log, listening: false, wanted: true, consuming: false, closed: false, tries: 0 });
     this.queues = queues.map((queue) => `${application}.jobs.${queue}`);

@@ -19,7 +19,7 @@ export class SettingsError extends Error {}
 // The data of a failed report.
 export function failureOf(error) {
   const message = error?.message || String(error);
-  if (!(error instanceof JobError)) return { code: error?.name || "Error", message, retryable: true };
+  if (typeof error?.retryable !== "boolean") return { code: error?.name || "Error", message, retryable: true };
   const { code, retryable, after, fault } = error;
   return { code, message, retryable, ...(after != null && { retryafter: after }), ...(fault && { fault }) };
 }

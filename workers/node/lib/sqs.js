@@ -1,4 +1,5 @@
 // Listening at Amazon SQS, by long polls of a queue for each queue of jobs. Controllers make the queues.
+import * as aws from "@aws-sdk/client-sqs";
 import { backoff } from "./controller.js";
 import { SettingsError } from "./errors.js";
 
@@ -6,7 +7,7 @@ const LONG_POLL = 20; // seconds, the most that SQS waits
 const VISIBILITY = 30; // seconds for which a bell is nobody else's; none is held for longer than a few
 const BATCH = 10; // the most messages that it gives at once
 
-export class Sqs {
+export class Ear {
   constructor({ broker, application, queues, slots }, log) {
     const { hostname, pathname } = new URL(broker);
     if (!hostname) throw new SettingsError(`CRATON_BROKER is ${broker}: give sqs://REGION/PREFIX, such as sqs://eu-central-1/video.`);
@@ -47,9 +48,8 @@ export class Sqs {
   }
 
   async send(command, input, options) {
-    this.aws ??= await import("@aws-sdk/client-sqs");
-    this.client ??= new this.aws.SQSClient({ region: this.region });
-    return this.client.send(new this.aws[command](input), options);
+    this.client ??= new aws.SQSClient({ region: this.region });
+    return this.client.send(new aws[command](input), options);
   }
 
   async address(queue) {

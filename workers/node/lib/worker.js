@@ -14,11 +14,11 @@ const REPORTED_WITHIN = 5_000; // milliseconds, at the end; else leases end by t
 
 export class Worker {
   constructor(handlers, settings) {
+    // `handlers`: the path of the file that exports them.
     Object.assign(this, settings, { handlers, used: 0, jobs: new Map(), idle: [], waiting: [], stopping: new AbortController() });
     this.log = (text) => void console.error(`craton-worker ${this.name}: ${text}`);
     this.doors = settings.controllers.map((one) => new Controller(one, { token: settings.token, log: this.log }));
-    this.ear = earAt(settings, this.log);
-    this.bells = this.ear && new Bells(this, this.ear);
+    this.ear = this.bells = null;
   }
 
   get room() {
@@ -27,6 +27,8 @@ export class Worker {
 
   // Work until `stop`; resolves when all has been given back.
   async run() {
+    this.ear = await earAt(this, this.log);
+    this.bells = this.ear && new Bells(this, this.ear);
     this.ear?.listen((bell) => this.bells.heard(bell), () => this.changed());
     await Promise.all(this.doors.map((door) => this.poll(door)));
     await this.bells?.close();
