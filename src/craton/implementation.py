@@ -214,6 +214,8 @@ def check_needs(module: Module, implementation: Factory, *, providers: Mapping[t
             continue  # None where no module provides it
         if optional:
             raise DeclarationError(f"{where} may be None, but only contracts can be missing: drop `| None`.")
+        if place_of(kind) == "craton.tasks.tasks.Tasks" and not (module.tasks or module.asgi):
+            raise DeclarationError(f"{where} asks for Tasks, but {module.name} has none: give Module(tasks={{...}}).")
         if kind in providers or place_of(kind) in (OUTSIDE if module.asgi else PROVIDED):
             continue
         if is_contract(kind):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from craton import Application, DeclarationError, Event, Module, Retry, Secret, Task, Value
+from craton.application import implementations
 from craton.describe import TaskDescription, describe, text
 from craton.topology import load_topologies
 from tests.tasks.studio import Blurred, Frame, Picture, Rendered, Studio, Sweep, render, studio
@@ -89,6 +90,12 @@ def test_what_is_no_task_is_refused() -> None:
 def test_pages_have_no_tasks() -> None:
     with pytest.raises(DeclarationError, match="pages run no tasks"):
         Application("film", [Module("pages", asgi="a.b:app", tasks={render: ""})])
+
+
+def test_a_module_without_tasks_that_asks_for_them_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="asks for Tasks, but studio has none"):
+        implementations(build(), ["studio"])
+    assert implementations(studio, ["studio"])["studio"].__name__ == "Room"
 
 
 @pytest.mark.parametrize("length", ["soon", None, True, float("nan"), float("inf")])
