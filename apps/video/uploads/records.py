@@ -67,13 +67,14 @@ class Records:
 
     async def grow(self, row: Any, more: tuple[Part, ...], *, expires: float) -> int:
         """So many more bytes have come; how many there are now."""
+        received = row["received"] + sum(part.size for part in more)
+        changed = {"now_received": received, "now_pieces": row["pieces"] + len(more), "until": expires}
+        await self.db.execute(GROW, {"wanted": row["id"], **changed})  # first: where two meet here, one is done anew
         start = row["received"]
         for part in more:
             await self.db.execute(INSERT_PART, dict(upload=row["id"], start=start, path=part.path, size=part.size))
             start += part.size
-        changed = {"now_received": start, "now_pieces": row["pieces"] + len(more), "until": expires}
-        await self.db.execute(GROW, {"wanted": row["id"], **changed})
-        return int(start)
+        return int(received)
 
     async def parts(self, upload: str) -> tuple[str, ...]:
         """Where the parts of one are, in their order."""
