@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from craton import (
     Application,
@@ -18,11 +18,14 @@ from craton import (
     Events,
     Fault,
     Ids,
+    JobStatus,
     Module,
     Offload,
     Saga,
     Secret,
     Settings,
+    Task,
+    Tasks,
     Topology,
     Value,
     command,
@@ -169,3 +172,32 @@ async def first(inventory: Inventory, topology: Topology) -> Line:
     async for line in inventory.follow(topology.home_of("inventory").name):
         return line
     return Line("none", version + OutOfStock.status)
+
+
+class Wrap(Value):
+    order: str
+
+
+class Wrapped(Value):
+    boxes: int
+
+
+WRAP = Task("wrap", Wrap, Wrapped, queue="parcels", timeout=timedelta(minutes=2), retries=1, backoff=(1, 60))
+PACKING: dict[Task[Any, Any], str] = {WRAP: "shop.packing:wrap"}
+
+
+class Packer:
+    """Jobs are submitted in commands, and awaited in sagas."""
+
+    def __init__(self, tasks: Tasks, saga: Saga) -> None:
+        self.tasks, self.saga = tasks, saga
+
+    async def pack(self, order: str) -> str:
+        job: str = await self.tasks.submit(WRAP, Wrap(order), delay=timedelta(hours=1), priority=5, unique=order)
+        status: JobStatus | None = await self.tasks.status(job)
+        return job if status is None or await self.tasks.cancel(status.id) else status.state
+
+    async def pack_all(self, orders: tuple[str, ...]) -> int:
+        one: int = (await self.saga.step(WRAP, Wrap("one"))).boxes
+        wrapped = await self.saga.gather(*[self.saga.step(WRAP, Wrap(order)) for order in orders])
+        return one + sum(each.boxes for each in wrapped)

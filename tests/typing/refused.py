@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from craton import Event, Fault, Saga, Streams, Value, command, query
+from craton import Event, Fault, Saga, Streams, Task, Tasks, Value, command, query
 
 
 class Line(Value):
@@ -97,3 +97,24 @@ class Cellar:
         assert stream.state.left  # type: ignore
         left: str = (await stream.append(Counted(sku, 1))).left  # type: ignore
         return len(left)
+
+
+class Wrapped(Value):
+    boxes: int
+
+
+WRAP = Task("wrap", Count, Wrapped)
+Task("wrap", int, Wrapped)  # type: ignore
+Task("wrap", Count, Wrapped, retries="many")  # type: ignore
+
+
+class Packer:
+    def __init__(self, tasks: Tasks, saga: Saga) -> None:
+        self.tasks, self.saga = tasks, saga
+
+    async def pack(self) -> int:
+        await self.tasks.submit(WRAP, 3)  # type: ignore
+        job: int = await self.tasks.submit(WRAP, Count(1))  # type: ignore
+        await self.saga.step(WRAP, Wrapped(1))  # type: ignore
+        left: int = (await self.saga.step(WRAP, Count(1))).left  # type: ignore
+        return job + left
