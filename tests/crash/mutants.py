@@ -26,6 +26,7 @@ from craton.messages.transport import TAKEN, Message, Verdict
 from craton.sagas.arrivals import Arrival, Arrivals
 from craton.sagas.journal import Entry, Journal
 from craton.sagas.run import Run
+from craton.sagas.window import EMPTY
 
 Mutants = dict[str, Callable[[], Any]]
 MUTANTS: Mutants = {}
@@ -266,7 +267,9 @@ put_down = Run.put_down
 
 
 @mutant("until when it waits is not in the journal", Run, "put_down", among=OF_WAITS)
-async def until_forgotten(self: Run, due: float, *, awaits: str | None = None, latest: str = "") -> None:
+async def until_forgotten(
+    self: Run, due: float | None, *, awaits: str | None = None, latest: Mapping[str, str] = EMPTY
+) -> None:
     del self.record.entries[self.step]
     self.record.dirty.discard(self.step)
     await put_down(self, due, awaits=awaits, latest=latest)
