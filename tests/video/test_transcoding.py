@@ -18,7 +18,7 @@ from apps.video.transcoding.media.playlists import PLAYLIST, SOUND, read
 from apps.video.transcoding.scratch import PREFIX
 from craton.blobs import Blobs
 from craton.tasks.worker import Worker
-from tests.video.cinema import Cinema, Person, Structure, open_cinema, until
+from tests.video.cinema import ORDINARY, Cinema, Person, Structure, open_cinema, until
 from tests.video.clips import PLAYABLE, REASONS, REFUSED, big_buck_bunny, pattern
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -108,6 +108,7 @@ async def gone(cinema: Cinema, folders: list[str]) -> bool:
     return not [path for path in await cinema.all_files() if path.startswith(tuple(folders))]
 
 
+@pytest.mark.parametrize("cinema", [ORDINARY[0], ORDINARY[-1]], ids=str, indirect=True)
 @pytest.mark.parametrize("kind", ["noise", "only_sound"])
 async def test_what_cannot_be_played_is_refused_with_the_reason_and_leaves_nothing(cinema: Cinema, kind: str) -> None:
     person = cinema.person()
