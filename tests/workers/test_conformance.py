@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rabbitmq import Server
+from tests.workers.java import compile_worker
 from workers.conformance.checks import WAYS, Check
 from workers.conformance.kit import Kit
 
@@ -46,6 +47,8 @@ def outcomes(request: pytest.FixtureRequest, rabbitmq: Server) -> Outcomes:
     """What became of each check that this run of the tests has asked for."""
     called = [getattr(item, "callspec", None) for item in request.session.items]
     asked = {spec.params["case"] for spec in called if spec and "case" in spec.params} & set(CASES)
+    if any(worker == "java" for worker, _, _ in asked):
+        compile_worker(WORKERS["java"])
     return asyncio.run(run_all(asked, rabbitmq.url))
 
 

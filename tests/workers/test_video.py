@@ -9,6 +9,7 @@ import pytest
 
 from apps.video.transcoding.media.tools import ffmpeg
 from tests.video.clips import pattern
+from tests.workers.java import compile_worker
 from tests.workers.test_conformance import ROOT
 from workers.conformance.kit import Kit
 
@@ -23,6 +24,12 @@ CHUNK: dict[str, Any] = {
     "frames": 20,
 }
 NAMED = {"taskname": "transcoding.encode"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    """The worker in Java, before the clock runs."""
+    compile_worker(COMMANDS["java"])
 
 
 @pytest.mark.parametrize("worker", COMMANDS)
