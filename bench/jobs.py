@@ -23,7 +23,7 @@ from craton.tasks.door import token_of
 from craton.tasks.handlers import handlers_of
 from craton.testing.start import SECRET, topology_named
 
-SLOTS, CALLERS = 100, 64
+SLOTS, CALLERS = 400, 64
 SETTINGS = f"{CRATON}, a worker of {SLOTS} slots, {CALLERS} callers that submit"
 
 
