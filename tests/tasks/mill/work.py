@@ -48,10 +48,10 @@ def crush(grain: Grain, job: ChildJob, settings: MillSettings) -> Flour:
     """In a process of its own."""
     mark(grain, f"crush {job.attempt} {os.getpid()}")
     if grain.how == "resume":
-        if job.checkpoint is None:
-            job.progress(0.5, checkpoint={"at": 41})
-            os.kill(os.getpid(), signal.SIGKILL)
-        return Flour(job.checkpoint["at"] + 1)
+        if job.checkpoint is not None:
+            return Flour(job.checkpoint["at"] + 1)
+        job.progress(0.5, checkpoint={"at": 41})
+        os.kill(os.getpid(), signal.SIGKILL)
     if grain.how == "progress":
         job.progress(0.25)
     if grain.how == "exit":
