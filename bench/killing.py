@@ -98,16 +98,20 @@ async def main(name: str, seconds: str = "60") -> None:
         if name in OURS:
             url, address = f"sqlite:///{folder}/jobs.db", f"127.0.0.1:{free_port()}"
             amqp = await stack.enter_async_context(OURS[name]())
-            submitter = await stack.enter_async_context(side("ours").submitting(address, url, amqp, "weigh"))
+            submitting = side("ours").submitting(address, url, amqp, "weigh")
             command, applied = ("bench.jobs", address, amqp), lambda: rows(f"{folder}/jobs.db")
         else:
             url = await stack.enter_async_context(PEERS[name](folder))
+            submitting = side(name).submitting(url)
             command, applied = (f"bench.peers.{name}", url), lambda: lines(Path(folder) / "applied")
         over = asyncio.Event()
-        killing = asyncio.create_task(kill_each_second(command, environ, over))
-        if name not in OURS:
+        if name in OURS:
+            submitter = await stack.enter_async_context(submitting)
+            killing = asyncio.create_task(kill_each_second(command, environ, over))
+        else:
+            killing = asyncio.create_task(kill_each_second(command, environ, over))
             await asyncio.sleep(5)  # the worker makes the queue, or the tables
-            submitter = await stack.enter_async_context(side(name).submitting(url))
+            submitter = await stack.enter_async_context(submitting)
         accepted = await submit(submitter, submitter.one, float(seconds))
         over.set()
         found = await settled(applied, accepted)

@@ -97,6 +97,7 @@ class Desk:
 
     async def hears(self, *said: str) -> None:
         """Wait until just this has been heard."""
+        found: tuple[str, ...] = ()
         for _ in range(500):
             if (found := await self.studio.heard()) == said:
                 return

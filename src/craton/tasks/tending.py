@@ -18,8 +18,9 @@ from craton.tasks.jobs import STATES
 from craton.tasks.rows import given, rows_of, same
 from craton.tasks.settling import End, Settling
 
-MARGIN = 5.0
-"""Seconds after its time limit at which a job is taken from a worker that has not ended it."""
+MARGIN = 30.0
+"""Seconds after its time limit at which a job is taken from a worker that has not ended it; a child may take some to
+start."""
 NOBODY = "no worker began with it in time"
 PIECE = 500
 """Jobs that are tended at once."""
