@@ -32,13 +32,19 @@ class Leaving:
             raise NotRun("this process stops: ask another one.")
         taking = asyncio.create_task(self.control.take(asked))
         self.taking.add(taking)
-        taking.add_done_callback(self.taking.discard)
+        taking.add_done_callback(self.ended)
         try:
             return await taking
         except asyncio.CancelledError:
             if self.left:
                 raise NotRun("this process stops: ask another one.") from None
             raise
+
+    def ended(self, taking: asyncio.Task[list[Requested]]) -> None:
+        """Forget what was asked; whoever asked may have gone, and then nobody else looks at its error."""
+        self.taking.discard(taking)
+        if not taking.cancelled():
+            taking.exception()
 
     async def report(self, reports: Sequence[Report]) -> list[Verdict]:
         """See `Control.report`."""
