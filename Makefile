@@ -65,7 +65,7 @@ format: develop  ## mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 
 chaos: develop system  ## the nightly form: many seeds of checkouts under kill -9
-	@$(BIN)/pytest -m chaos
+	@CRATON_TEST_DAY=$$(date +%j | sed "s/^0*//") $(BIN)/pytest -m chaos
 
 crashtest: develop system  ## the store, struck at every failpoint, in every structure, on SQLite and PostgreSQL
 	@CRATON_PAYMENTS_TIMEOUT=1 $(BIN)/python -m tests.lab.crashtest

@@ -8,7 +8,6 @@ import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +16,7 @@ from craton.application import Application
 from craton.data.migrations import migrate
 from craton.topology import Service, Topology
 from tests.crash.world import Plan, Point, World, simulate
+from tests.day import DAY
 
 Tables = dict[str, list[dict[str, Any]]]
 """All rows of all services, by table."""
@@ -92,7 +92,7 @@ def moments(points: Sequence[Point]) -> list[int]:
 
 
 def sample(points: Sequence[Point], stride: int) -> list[int]:
-    """The numbers of the points to try: one of each moment, or every so many moments, others each day; with 0, all."""
+    """The numbers of the points to try: one of each moment, or every so many, others each night; with 0, all."""
     if not stride:
         return list(range(1, len(points) + 1))
-    return moments(points)[date.today().toordinal() % stride::stride]
+    return moments(points)[DAY % stride::stride]

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
-from datetime import date
 from typing import Any
 
 import asyncpg
@@ -28,6 +27,7 @@ from tests.crash import mutants
 from tests.crash.points import OWNER, crash_points
 from tests.crash.shop import CASES, STOCK, STRUCTURES, Case, Outcome, audit_bank, audit_framework, outcome_of, shown
 from tests.crash.stage import Tables, instrumented, topology
+from tests.day import DAY
 from tests.sagas.shop import BANK, shop, stock
 
 LEASE = 1.5
@@ -37,7 +37,7 @@ TRIED = [
     ("ok", 900), ("declined at capture", 900),
     *(pytest.param(name, 20, id=f"{name}, more", marks=pytest.mark.chaos) for name in ("ok", "declined at capture")),
 ]
-"""The cases, and at how many of its awaits a replica is stopped: one in so many, others each day."""
+"""The cases, and at how many of its awaits a replica is stopped: one in so many, others each night."""
 
 
 class Replica:
@@ -208,7 +208,7 @@ async def restock(database: str) -> None:
 @pytest.mark.parametrize(("name", "stride"), TRIED)
 async def test_a_replica_stopped_past_its_lease_leaves_no_trace(database: str, name: str, stride: int) -> None:
     clean, first = await checkout(database, CASES[name], None)
-    stops = first.places[date.today().toordinal() % stride::stride]
+    stops = first.places[DAY % stride::stride]
     reached = 0
     for stop in stops:
         await restock(database)
