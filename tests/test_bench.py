@@ -14,6 +14,8 @@ from bench.__main__ import GROUPS, benchmarks_of
 from bench.harness import Benchmark, Side, result_of
 
 ROOT = Path(__file__).parents[1]
+LONG = {"video"}
+"""Groups of which even one round takes minutes: they are run nightly."""
 FIELDS = {"name", "ours", "peer", "unit", "ratio", "low", "high", "goal", "better", "rounds", "settings"}
 
 
@@ -40,7 +42,7 @@ def check(results: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.timeout(300)  # a server and a peer are started for each benchmark
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in LONG])
 def test_the_first_of_a_group_runs_and_answers_in_json(group: str) -> None:
     name = names(group)[0]
     results = json.loads(bench(group, "--only", name, "--json", "--rounds", "1", "--seconds", "0.02"))

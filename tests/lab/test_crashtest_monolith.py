@@ -20,7 +20,8 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_scenario_comes_to_every_failpoint_of_the_framework() -> None:
     async with opened(Setting(package="apps.store", topology="monolith")) as test:
         assert await test.act(None) == []
-        assert {place.point for place in test.control.seen} == set(failpoints())
+        of_jobs = {name for name in failpoints() if name.startswith("W")}  # the store has none
+        assert {place.point for place in test.control.seen} == set(failpoints()) - of_jobs
 
 
 @pytest.mark.timeout(600)
