@@ -14,8 +14,8 @@ from bench.__main__ import GROUPS, benchmarks_of
 from bench.harness import Benchmark, Side, result_of
 
 ROOT = Path(__file__).parents[1]
-LONG = {"video"}
-"""Groups of which even one round takes minutes: they are run nightly."""
+LONG = {"events", "service", "tasks", "video"}
+"""Groups of which even one round takes long: they are run nightly."""
 FIELDS = {"name", "ours", "peer", "unit", "ratio", "low", "high", "goal", "better", "rounds", "settings"}
 
 

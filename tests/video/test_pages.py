@@ -181,6 +181,7 @@ async def test_a_film_plays_to_its_end_and_counts_as_a_view(cinema: Cinema, film
         assert "1 like" in await page.inner_text(".about form")
 
 
+@pytest.mark.chaos
 async def test_a_player_whose_addresses_expire_asks_for_others_and_goes_on(
     cinema: Cinema, film: Film, seat: Seat,
 ) -> None:
