@@ -224,25 +224,25 @@ def test_a_lock_that_is_damaged_is_refused(tmp_path: Path) -> None:
 def test_the_command_writes_files_and_the_lock_and_finds_what_the_lock_does_not_know(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    package = tmp_path / "cinema"
+    package = tmp_path / "odeon"
     package.mkdir()
     contract = "from typing import Protocol\nfrom craton import query\nclass Seats(Protocol):\n    @query\n"
     (package / "contract.py").write_text(f"{contract}    async def taken(self, show: str) -> int: ...\n")
     (package / "application.py").write_text(
-        "from craton import Application, Module\nfrom cinema.contract import Seats\n"
-        "cinema = Application('cinema', [Module('seats', Seats, 'nowhere:Nothing')])\n"
+        "from craton import Application, Module\nfrom odeon.contract import Seats\n"
+        "odeon = Application('odeon', [Module('seats', Seats, 'nowhere:Nothing')])\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SystemExit, match="2"):
-        main(["proto", "cinema", "--check"])
-    assert "does not know cinema.seats.v1.TakenRe" in capsys.readouterr().err
-    main(["proto", "cinema", "--to", str(tmp_path / "out")])
-    assert (tmp_path / "out/cinema/seats/v1/seats.proto").exists()
+        main(["proto", "odeon", "--check"])
+    assert "does not know odeon.seats.v1.TakenRe" in capsys.readouterr().err
+    main(["proto", "odeon", "--to", str(tmp_path / "out")])
+    assert (tmp_path / "out/odeon/seats/v1/seats.proto").exists()
     assert 'show = "string = 1"' in (package / LOCK).read_text()
     from craton.run.linking import schema_of
 
     schema_of.cache_clear()
-    main(["proto", "cinema", "--check"])
+    main(["proto", "odeon", "--check"])
     assert "knows every field" in capsys.readouterr().out
 
 

@@ -158,13 +158,16 @@ async def test_a_server_that_is_killed_in_the_middle_loses_nothing(cable: Cable,
 async def test_what_no_queue_takes_is_kept_and_told(
     cable: Cable, channel: aiormq.abc.AbstractChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
+    async def is_told() -> bool:
+        return "it has no queue for them" in caplog.text
+
     async with services(cable) as running:
         await running.close("learner")
         await channel.queue_delete("mail.learner")
         await running.get(Orders).place("o-1", (1, 2))
         await become(placed(1, 2), told(running, "o-1"))
         await become({"learner"}, lambda: pending(running))
-        assert "it has no queue for them" in caplog.text
+        await become(True, is_told)
         await running.open("learner")
         await become(placed(1, 2), learned(running, "o-1"))
 

@@ -256,9 +256,8 @@ class Projected:
             await unit.execute(self.module, delete(live))
         for live, beside in self.tables:
             await unit.execute(self.module, insert(live).from_select(live.c.keys(), select(*beside.c)))
-        p = tables_of(self.module).projection
-        await unit.execute(self.module, delete(p).where(p.c.name == self.name))
-        new = insert(p).values(name=self.name, xid=at[0], position=at[1])
-        await unit.execute(self.module, new)
+        new = self.store.insert(tables_of(self.module).projection).values(name=self.name, xid=at[0], position=at[1])
+        to = dict(xid=at[0], position=at[1])  # in place of one that another process may have just begun
+        await unit.execute(self.module, new.on_conflict_do_update(index_elements=["name"], set_=to))
         await self.empty(unit)
         reach("E4")
