@@ -146,7 +146,8 @@ async def test_a_film_is_watched_to_its_end_though_workers_were_struck(
             await until(lambda: is_watchable(http, video), seconds=LIMIT)
             await until(lambda: only_the_edition(data / "blobs"), seconds=LIMIT)
         assert await frames_of(data / "blobs", tmp_path) == [FRAMES, FRAMES]
-        assert topology != "polyglot" or encoders(processes) == {pool.name for pool in processes.topology.workers}
+        if topology == "polyglot":  # a worker that was killed may come back when all is done
+            assert {"cpu"} < encoders(processes) <= {pool.name for pool in processes.topology.workers}
         assert not files(temporary, f"{PREFIX}*")
         monkeypatch.delenv("TMPDIR")  # where Chromium finds the names of its sockets too long
         async with pages() as page:

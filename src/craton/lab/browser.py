@@ -73,7 +73,10 @@ class Browser:
             return str(cut)
         if status == 202:
             return await self.follow(told["location"])
-        found = json.loads(content) if content else None
+        try:
+            found = json.loads(content) if content else None
+        except ValueError:
+            return f"{status} {content[:80]!r}"
         if isinstance(found, dict):
             found.pop("instance", None)  # names the request, and is no part of its answer
         answer = Answer(status, found)
