@@ -75,8 +75,8 @@ class Browser:
             return await self.follow(told["location"])
         try:
             found = json.loads(content) if content else None
-        except ValueError:
-            return f"{status} {content[:80]!r}"
+        except ValueError as error:
+            raise Stuck(f"{verb} {path}: {status}, and no JSON: {content[:200]!r}") from error
         if isinstance(found, dict):
             found.pop("instance", None)  # names the request, and is no part of its answer
         answer = Answer(status, found)
