@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ except ImportError:  # no wheel for this machine: sessions are drawn at random
 
 CRASHES = Path(__file__).parent / "crashes"
 LONGEST = 4096  # bytes that steer one session
+MEMORY = 2 * 2**30  # bytes that all sessions together may take
 
 
 def main() -> None:
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("again", nargs="*", type=Path, help="files in fuzz/crashes, to see the same happen again")
     asked = parser.parse_args()
     CRASHES.mkdir(exist_ok=True)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))  # libFuzzer's own limit counts the process it came from
     if fuzzing is None or asked.unguided or asked.again:
         draw(asked)
     else:
@@ -114,7 +117,7 @@ def guide(asked: argparse.Namespace) -> None:
             os._exit(0)  # libFuzzer itself knows no end
 
     options = [f"-seed={asked.seed}", f"-max_len={LONGEST}", f"-artifact_prefix={CRASHES}/", "-len_control=0",
-               "-print_final_stats=0", "-verbosity=0", "-timeout=60", "-rss_limit_mb=2048"]
+               "-print_final_stats=0", "-verbosity=0", "-timeout=60", "-rss_limit_mb=0"]
     fuzzing.Setup([sys.argv[0], *options], try_one)
     fuzzing.Fuzz()
 
