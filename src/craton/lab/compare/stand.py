@@ -62,14 +62,15 @@ OpenStand = Callable[[], AbstractAsyncContextManager[Stand]]
 class Setup:
     """How to bring sides up. `database`: the URL of a PostgreSQL server to be used by all (its processor time is then
     seen only where it runs on this machine); None: a server for each side, started and removed again. `gateway` is
-    "envoy" or "craton"; `settings` are environment variables for every process. `replicas`: processes for services by
-    name ("*": all). `record`: a file in which the processes note what happens inside (see `craton run --record`).
+    "envoy" or "craton"; `tls` is a folder that `craton certs` made; `settings` are environment variables for every
+    process. `replicas`: processes for services by name ("*": all). `record`: a file in which the processes note what
+    happens inside (see `craton run --record`).
     """
 
     package: str
     database: str | None = None
     gateway: str = "envoy"
-    tls: bool = False
+    tls: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
     record: str | None = None
