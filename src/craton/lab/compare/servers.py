@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import shutil
 import signal
 import tempfile
@@ -71,6 +72,11 @@ class Server:
         """A database with this name; its URL."""
         await self.ask(f'CREATE DATABASE "{database}"')
         return self.database(database)
+
+
+def name_for(side: str) -> str:
+    """What the databases of a side begin with: no other's do."""
+    return f"{side.replace('-', '_')}_{secrets.token_hex(2)}"
 
 
 @asynccontextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
-from craton.lab.compare.servers import Server, server_of
+from craton.lab.compare.bringing import bring_up
+from craton.lab.compare.servers import Server, name_for, server_of
 from craton.lab.compare.stand import Setup, Stand
-from craton.lab.compare.standing import Member, Standing, run_members, run_setup, until_answered
+from craton.lab.compare.standing import Member, Standing
 from craton.run.child import Program
 from craton.run.databases import migrate_all
 from craton.run.folder import Folder
@@ -96,20 +95,10 @@ async def craton_stand(setup: Setup, topology: str) -> AsyncIterator[Stand]:
             services={service.name: service.modules for service in plan.topology.services},
         )
         await migrate_all(plan.application, plan.topology, plan.databases())
-        yield await begin(plan, stand, stack)
-
-
-async def begin(plan: StandPlan, stand: Standing, stack: AsyncExitStack) -> Stand:
-    """Start what stands in for the outside world, then, by the clock, all else; then set up its data."""
-    companions, *rest = plan.members()
-    await stack.enter_async_context(run_members([companions], stand))
-    began = time.monotonic()
-    lines = await stack.enter_async_context(run_members(rest, stand))
-    await until_answered(f"{plan.url}/health/ready")
-    stand.started = time.monotonic() - began
-    if (program := plan.setup_program()) is not None:
-        await run_setup(program, lines)
-    return stand
+        outside, *stages = plan.members()
+        yield await bring_up(
+            stand, stack, outside=outside, stages=stages, health="/health/ready", setup=plan.setup_program(),
+        )
 
 
 def options_of(setup: Setup, topology: str, server: Server) -> Options:
@@ -118,11 +107,6 @@ def options_of(setup: Setup, topology: str, server: Server) -> Options:
         package=setup.package, topology=topology, port=0, database=server.database(server.base), gateway=setup.gateway,
         record=Path(setup.record) if setup.record else None, tls=Path(setup.tls) if setup.tls else None,
     )
-
-
-def name_for(side: str) -> str:
-    """What the databases of a side begin with: no other's do."""
-    return f"{side.replace('-', '_')}_{secrets.token_hex(2)}"
 
 
 def multiplied(topology: Topology, replicas: Mapping[str, int]) -> Topology:

@@ -6,31 +6,21 @@ import asyncio
 import os
 import signal
 import socket
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from ssl import CERT_NONE, create_default_context
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import psutil
 
 from craton.calls.links.rpc.address import Address
-from craton.errors import CratonError, SettingsError
+from craton.errors import SettingsError
 from craton.lab.compare.servers import Server
 from craton.lab.compare.stand import PartKind, PartNow, Trouble
-from craton.run.child import NOWHERE, Child, GivenUp, Program, ending, next_line, start
-from craton.run.supervisor import first_of, running
+from craton.run.child import NOWHERE, Child, Program
 
 LOOK = 0.05
 """Seconds between two looks whether something answers, or runs that should not."""
-PATIENCE = 60.0
-"""Seconds within which a side must answer once its processes have started."""
-LAST_LINES = 20
-"""How many lines of each process are kept, to be told where it fails."""
 SIGNALS: Mapping[Trouble, signal.Signals] = {"slowed": signal.SIGUSR1, "failing": signal.SIGUSR2}
 WELL = signal.SIGWINCH
 """What tells a process how it is to be in trouble, and that it is well again: the last one does nothing to a process
@@ -45,21 +35,6 @@ class Member:
     part: str
     kind: PartKind
     troubles: bool = False
-
-
-class Lines:
-    """What processes said last, by name."""
-
-    def __init__(self) -> None:
-        self.said: dict[str, deque[str]] = {}
-
-    def __call__(self, name: str, line: str) -> None:
-        """Keep a line."""
-        self.said.setdefault(name, deque(maxlen=LAST_LINES)).append(line)
-
-    def of(self, *names: str) -> str:
-        """The last lines of these processes, or of all."""
-        return "\n".join(f"{name}: {line}" for name in names or self.said for line in self.said.get(name, ()))
 
 
 @dataclass
@@ -129,71 +104,6 @@ class Standing:
         ports = {port for (port,) in await self.server.ask(query)}
         found = {part.name: ports & ports_of(part.pids) for part in self.parts() if part.kind != "database"}
         return {name: len(own) for name, own in found.items()}
-
-
-@asynccontextmanager
-async def run_members(stages: Sequence[Sequence[Member]], stand: Standing) -> AsyncIterator[Lines]:
-    """Start all, a stage when the one before it is ready, and keep them running. What is raised when one of them cannot
-    be kept running tells its last words."""
-    lines = Lines()
-    try:
-        async with AsyncExitStack() as stack:
-            for stage in stages:
-                await stack.enter_async_context(run_stage(stage, stand, lines))
-            yield lines
-    except BaseExceptionGroup as errors:  # of the tasks that keep the processes running
-        raise with_lines(first_of(errors), lines) from None
-
-
-@asynccontextmanager
-async def run_stage(stage: Sequence[Member], stand: Standing, lines: Lines) -> AsyncIterator[None]:
-    """Start some programs, which then belong to the side."""
-    stand.members |= {member.program.name: member for member in stage}
-    async with running([member.program for member in stage], lines) as children:
-        stand.children |= {child.name: child for child in children}
-        yield
-
-
-def with_lines(error: BaseException, lines: Lines) -> BaseException:
-    """The same, with what was said last, where a program was given up."""
-    return GivenUp(f"{error}:\n{lines.of()}") if isinstance(error, GivenUp) else error
-
-
-async def run_setup(program: Program, lines: Lines) -> None:
-    """Run a program to its end. CratonError, with its last words, where it fails."""
-    process = await start(program)
-    assert process.stdout
-    try:
-        while line := await next_line(process.stdout):
-            lines(program.name, line.decode(errors="replace").rstrip())
-        if code := await process.wait():
-            raise CratonError(f"{' '.join(program.command)} {ending(code)}:\n{lines.of(program.name)}")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def until_answered(url: str, *, seconds: float = PATIENCE) -> None:
-    """Wait until a GET is answered with 200. CratonError where it never is."""
-    until, seen = time.monotonic() + seconds, "nothing"
-    while time.monotonic() < until:
-        seen = await asyncio.to_thread(status_of, url)
-        if seen == "200":
-            return
-        await asyncio.sleep(LOOK)
-    raise CratonError(f"{url} did not answer within {seconds:g} s; the last it said was {seen}.")
-
-
-def status_of(url: str) -> str:
-    """What a GET is answered with now: a status, or why there is none."""
-    context = create_default_context()
-    context.check_hostname, context.verify_mode = False, CERT_NONE  # who it is shows elsewhere; here, that it is there
-    try:
-        with urlopen(url, timeout=2, context=context) as response:
-            return str(response.status)
-    except (URLError, OSError) as error:
-        return str(getattr(error, "code", error))
 
 
 def families() -> Mapping[int, Sequence[int]]:
