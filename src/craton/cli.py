@@ -169,7 +169,7 @@ def gateway(asked: argparse.Namespace) -> None:
 
 def recorder(file: str) -> Observer:
     """What records the calls between modules, for `craton diff`."""
-    from craton.lab.diff.recording import Recorder
+    from craton.lab.recording.recorder import Recorder
 
     return Recorder(file)
 
@@ -262,7 +262,7 @@ def diff(asked: argparse.Namespace) -> None:
     import msgspec
 
     from craton.lab.diff.difference import difference
-    from craton.lab.diff.recording import traffic
+    from craton.lab.recording.figures import traffic
     from craton.lab.diff.text import text
     from craton.run.loading import load_application
 

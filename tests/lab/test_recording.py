@@ -8,7 +8,8 @@ import pytest
 
 from craton.data.migrations import migrate
 from craton.errors import SettingsError
-from craton.lab.diff.recording import Recorder, traffic
+from craton.lab.recording.figures import traffic
+from craton.lab.recording.recorder import Recorder
 from craton.testing.start import Running, calling, start
 from craton.topology import Topology
 from tests.lab.test_diff import APART, HALVES, MONOLITH

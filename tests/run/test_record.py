@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from craton.cli import main
-from craton.lab.diff.recording import traffic
+from craton.lab.recording.figures import traffic
 from tests.run.running import craton
 from tests.run.test_supervisor import ready, sells
 

@@ -103,7 +103,7 @@ def observer_of(environment: Environment) -> Observer | None:
     """What notes the calls between modules, where they are to be noted."""
     if not environment.record:
         return None
-    from craton.lab.diff.recording import Recorder
+    from craton.lab.recording.recorder import Recorder
 
     return Recorder(environment.record)
 

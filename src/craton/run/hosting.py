@@ -28,13 +28,15 @@ STATUS = Method(
 
 
 class Hosted:
-    """One module of this process."""
+    """One module of this process. `around`: what is put around that which carries out a method, where it is watched."""
 
     def __init__(
         self, module: str, instance: Any, store: Store,
         *, endpoint: Callable[[str], Endpoint], clock: Clock, ids: Ids, owner: str,
+        around: Callable[[str, Ask], Ask] | None = None,
     ) -> None:
         self.module, self.instance, self.store = module, instance, store
+        self.around = around
         self.ids, self.owner = ids, owner
         self.inbox = Inbox(store, module)
         self.settle = Settling(store, module, self.inbox)
@@ -50,7 +52,10 @@ class Hosted:
     def endpoint(self, method: Method) -> Endpoint:
         """One method, as all who call it see it."""
         body = plain(self.instance, method)
-        return Endpoint(self.module, method, self.ask(method, body), self.store, body)
+        ask = self.ask(method, body)
+        if self.around is not None:
+            ask = self.around(f"{self.module}.{method.name}", ask)
+        return Endpoint(self.module, method, ask, self.store, body)
 
     def ask(self, method: Method, body: Body) -> Ask:
         """How a method of its kind is carried out."""

@@ -27,7 +27,7 @@ from craton.calls.retry import Budget
 from craton.calls.stub import Remote, stub_of
 from craton.contract import Method, is_contract
 from craton.data.database import Database
-from craton.data.store import open_store
+from craton.data.store import Store, open_store
 from craton.edge.door import Door
 from craton.errors import CallError, DeclarationError, OutcomeUnknown, SettingsError
 from craton.implementation import Factory
@@ -60,10 +60,26 @@ STATUS_TIME = 5.0
 
 
 class Observer(Protocol):
-    """Who watches the calls between modules, where somebody does."""
+    """Who watches what happens in a process, where somebody does."""
 
     def watch(self, module: str, instance: Any) -> None:
         """Wrap the methods of an implementation."""
+        ...
+
+    def watch_store(self, store: Store) -> None:
+        """Wrap the methods of a store."""
+        ...
+
+    def watch_events(self, events: Events) -> None:
+        """Wrap what a module publishes with."""
+        ...
+
+    def around(self, name: str, ask: Ask) -> Ask:
+        """Wrap what carries out a method."""
+        ...
+
+    def site(self, module: str, app: Any) -> Any:
+        """Wrap the ASGI application of a module."""
         ...
 
     def over(self, link: Link) -> Link:
@@ -142,6 +158,7 @@ class Process:
         makes = isinstance(factory, type) or inspect.isfunction(factory)
         app = factory(**self.needs(module, factory)) if makes else factory
         state = await stack.enter_async_context(lifespan(app, module.name))
+        app = self.observer.site(module.name, app) if self.observer else app
         self.sites[module.path] = Site(app, application=self.application.name, tokens=self.tokens, state=state)
 
     async def open_kept(self, found: Mapping[str, type], stack: AsyncExitStack) -> None:
@@ -149,6 +166,8 @@ class Process:
         if self.database is None:
             raise SettingsError(f"service {self.name} hosts modules and has no database: set CRATON_DATABASE.")
         self.store = await stack.enter_async_context(open_store(self.database, list(found)))
+        if self.observer:
+            self.observer.watch_store(self.store)
         owner = self.ids.new(self.name)
         self.post = await self.open_post(owner, stack)
         if self.broker is not None and any(self.application.module(name).tasks for name in found):
@@ -213,6 +232,7 @@ class Process:
         hosted = Hosted(
             module.name, instance, self.store,
             endpoint=partial(self.endpoint, module.name), clock=self.clock, ids=self.ids, owner=owner,
+            around=self.observer.around if self.observer else None,
         )
         self.hosted[module.name] = hosted
         if module.tasks:
@@ -309,7 +329,10 @@ class Process:
 
     def events(self, module: str) -> Events:
         """What a module publishes with."""
-        return self.post.events(self.store, module)
+        events = self.post.events(self.store, module)
+        if self.observer:
+            self.observer.watch_events(events)
+        return events
 
     def get(self, contract: Callable[..., T]) -> T:
         """A module as its neighbours see it: the implementation itself where it is hosted here, else a stub."""

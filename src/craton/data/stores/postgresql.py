@@ -136,11 +136,10 @@ class PostgreSQLStore:
             connection.module = None
             await connection.send(self.become(module))
             connection.module = module
-        return await connection.run(lambda sql: admit_read(module or "", sql), statement, parameters)
+        return await connection.run(lambda sql: self.admit_read(module or "", sql), statement, parameters)
 
-
-def admit_read(module: str, sql: str) -> None:
-    """Look at a statement outside a unit before it is sent."""
-    check_verb(module, sql)
-    if modifies(sql):
-        raise QueryWrote(module, short(sql))
+    def admit_read(self, module: str, sql: str) -> None:
+        """Look at a statement outside a unit before it is sent."""
+        check_verb(module, sql)
+        if modifies(sql):
+            raise QueryWrote(module, short(sql))
