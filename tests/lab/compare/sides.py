@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from craton.lab.compare.stand import Setup
@@ -53,3 +55,10 @@ async def timed(url: str) -> tuple[Any, float]:
     """What a request answers, and after how many seconds."""
     began = time.monotonic()
     return await ask(url), time.monotonic() - began
+
+
+def remove_server(pid: int) -> None:
+    """Remove the folder of a PostgreSQL server by its first process, where whoever started it is not to live so long.
+    """
+    command = psutil.Process(pid).cmdline()
+    shutil.rmtree(Path(command[command.index("-D") + 1]).parent)

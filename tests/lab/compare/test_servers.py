@@ -14,6 +14,7 @@ import pytest
 from craton.errors import SettingsError
 from craton.lab.compare import servers
 from craton.lab.compare.servers import Server, server_of
+from tests.lab.compare.sides import remove_server
 from tests.until import until
 
 HOLDER = """
@@ -57,7 +58,7 @@ async def test_it_dies_with_the_program_that_started_it() -> None:
     assert holder.stdout
     pid = int(await holder.stdout.readline())
     try:
-        assert psutil.pid_exists(pid)
+        remove_server(pid)
     finally:
         holder.send_signal(signal.SIGKILL)
         await holder.wait()
