@@ -27,6 +27,8 @@ from craton import Caller, Tokens
 OWN = Path(__file__).with_name("products.toml")
 STOCK = 100
 """What there is of a product whose file does not say."""
+STOCK_OF_ALL = "STORE_STOCK"
+"""The environment variable that says how much there is of every product, whatever its file says."""
 BATCH = 50
 """Products in one request."""
 
@@ -40,9 +42,14 @@ def read_products(path: Path) -> list[tuple[Draft, Level]]:
     try:
         text = path.read_text()
         tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return [(draft_of(item), Level(identity(item), item.get("stock", STOCK))) for item in tree["products"]]
+        return [(draft_of(item), Level(identity(item), stock_of(item))) for item in tree["products"]]
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise Unreadable(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def stock_of(item: Mapping[str, Any]) -> int:
+    """What there is of a product at first."""
+    return int(os.environ.get(STOCK_OF_ALL) or item.get("stock", STOCK))
 
 
 def draft_of(item: Mapping[str, Any]) -> Draft:

@@ -64,12 +64,14 @@ class Scenario:
     """What visitors do: each action has a weight. `arrive` is done once by each visitor before anything else, and is
     not measured. `think`: the least and the most seconds between two actions of one visitor, where visitors are a fixed
     number (closed loop); where they arrive by themselves (open loop) the rate says when the next thing happens.
+    `settings` are environment variables that every side is given, such as first stock that lasts for long.
     """
 
     name: str
     mix: Mapping[Action, float]
     think: tuple[float, float] = (1.0, 10.0)
     arrive: Action | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
