@@ -1,0 +1,1 @@
+"""The services: each part as a FastAPI application of its own."""
