@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from craton.lab.scenario import Scenario, Visitor
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 SERVICE = 0.01
 """Seconds that an answer of a known site takes."""
 
@@ -112,7 +114,7 @@ def length(head: bytes) -> int:
 
 
 @asynccontextmanager
-async def opened(place: Place, serve: Callable[[Reader, Writer], object] | None = None) -> AsyncIterator[Place]:
+async def opened(place: Place) -> AsyncIterator[Place]:
     """A site that is there."""
     going = set[asyncio.Task[None]]()
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import msgspec
 import uvloop
 
-from craton.errors import CratonError
+from craton.errors import CratonError, SettingsError
 from craton.lab.load.playing import Play
 from craton.lab.load.site import Site
 from craton.lab.load.work import Open, Opening, Report, Work
@@ -47,7 +47,9 @@ async def serve() -> None:
 
 def prepared(opening: Opening) -> Scenario:
     """The scenario; this process confined to its processors, and allowed to have many connections."""
-    scenario: Scenario = imported(opening.scenario, what="the scenario")
+    scenario = imported(opening.scenario, what="the scenario")
+    if not isinstance(scenario, Scenario):
+        raise SettingsError(f"{opening.scenario} is no Scenario: name one of craton.lab.scenario.")
     if opening.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, opening.cores)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

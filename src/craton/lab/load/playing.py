@@ -59,7 +59,8 @@ class Play:
             lost = book.now() - started
         guest.chance.seed(arrival.seed)
         await self.act(guest, arrival.action, due, started, book, lost=lost, error=error)
-        idle.append(guest)
+        if not error:  # who could not arrive does not stay
+            idle.append(guest)
 
     async def closed(self, count: int, seconds: float, *, warmup: float, think: tuple[float, float]) -> Load:
         """So many visitors, who think, then act, until the time is over: who waits for an answer asks for nothing else
