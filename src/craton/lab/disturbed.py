@@ -2,7 +2,8 @@
 
 SIGUSR1 has it answer every call of others, and every request that it serves itself, half a second later; SIGUSR2 has it
 answer them by a failure; SIGWINCH has it be well again. Calls between its own modules are as ever, and so is what it
-says of its health. While it is well nothing is wrapped: it runs as it does without all this.
+says of its health. While it is well nothing is wrapped: it runs as it does without all this. Having obeyed, it writes
+the signal's name into a file that is named by its process id, in the folder that CRATON_DISTURBED names.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -25,6 +27,8 @@ from craton.run import serve
 from craton.run.environment import Environment
 from craton.run.process import Observer, Process
 
+FOLDER = "CRATON_DISTURBED"
+"""The environment variable that names the folder for answers to signals."""
 DELAY = 0.5
 """Seconds by which it is slower."""
 Before = Callable[[str], Awaitable[None]]
@@ -50,8 +54,14 @@ class Disturbed(Process):
             signal.SIGUSR1: slowly, signal.SIGUSR2: not_at_all, signal.SIGWINCH: None,
         }
         for number, before in told.items():
-            asyncio.get_running_loop().add_signal_handler(number, self.change, before)
+            asyncio.get_running_loop().add_signal_handler(number, self.obey, number, before)
         return self
+
+    def obey(self, number: signal.Signals, before: Before | None) -> None:
+        """Do what a signal says, and say so."""
+        self.change(before)
+        if folder := os.environ.get(FOLDER):
+            Path(folder, str(os.getpid())).write_text(number.name)
 
     def change(self, before: Before | None) -> None:
         """Be in this trouble and no other; or in none."""

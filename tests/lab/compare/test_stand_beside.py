@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from craton.errors import CratonError, DeclarationError, SettingsError
+from craton.lab.compare import standing
 from craton.lab.compare.meter import Meter
 from craton.lab.compare.stand_beside import beside_stand
 from tests.lab.compare.sides import SHOP, ask, new_shop
@@ -95,6 +96,12 @@ elif what == "setup":
 else:
     ThreadingHTTPServer(("127.0.0.1", int(rest[0])), Handler).serve_forever()
 '''
+DEAF = """[[programs]]
+name = "deaf"
+command = "{python} {here}/deaf.py"
+troubles = true
+
+[files]"""
 BANK = """
 [companions.bank]
 command = "{python} -m http.server {port} --bind 127.0.0.1 --directory {data}"
@@ -179,3 +186,16 @@ async def test_what_it_cannot_do_is_refused(file: Path) -> None:
     with pytest.raises((SettingsError, DeclarationError), match="cannot be read"):
         async with beside_stand(SHOP, file.with_name("nowhere.toml")):
             pass
+
+
+async def test_who_says_that_it_obeys_signals_and_does_not_is_found_out(
+    file: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(standing, "OBEYS", 0.2)
+    rewrite(file, "[files]", DEAF)
+    file.with_name("deaf.py").write_text("import signal\nfor n in (10, 12): signal.signal(n, lambda *_: None)\n"
+                                         "while True: signal.pause()\n")
+    async with beside_stand(SHOP, file) as stand:
+        with pytest.raises(CratonError, match="deaf of By hand does nothing when it is sent SIGUSR1"):
+            async with stand.trouble("deaf", "slowed"):
+                pass

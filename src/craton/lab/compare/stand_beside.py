@@ -36,7 +36,8 @@ Placeholders, in commands, settings, urls and files; other braces stay as they a
 Programs start in the folder where `craton compare` runs, services first, then workers, and gateways last; they die
 with it, and start again when they die. `start` in the report counts neither companions nor `prepare`. A program whose
 `troubles` is true obeys signals: SIGUSR1 (answer everything 0.5 s later), SIGUSR2 (answer everything by a failure),
-SIGWINCH (be well again); others can only be killed.
+SIGWINCH (be well again); having done so it writes the signal's name into a file that is named by its process id, in the
+folder that the environment variable CRATON_DISTURBED names. Others can only be killed.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ from craton.lab.compare.bringing import Lines, bring_up, run_once
 from craton.lab.compare.servers import name_for, server_of
 from craton.lab.compare.stand import Setup, Stand
 from craton.lab.compare.standing import Member, Standing
+from craton.lab.disturbed import FOLDER
 from craton.run.child import NOWHERE, Program
 from craton.run.folder import free_port
 from craton.run.gateway.process import program as envoy_program
@@ -110,6 +112,7 @@ async def beside_stand(setup: Setup, file: Path) -> AsyncIterator[Stand]:
         beside = Beside(table, places, setup)
         stand = Standing(
             name=table.name, what=table.what, ours=False, url=places.values["url"], server=server,
+            folder=folder,
             services={program.name: () for program in table.programs if program.kind == "service"},
         )
         if table.prepare:
@@ -214,7 +217,7 @@ class Beside:
     def environ(self, settings: Mapping[str, str]) -> dict[str, str]:
         """The environment of a program with these settings."""
         own = {name: self.places.filled(text) for name, text in {**self.table.settings, **settings}.items()}
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **self.told, **own}
+        return {**os.environ, "PYTHONUNBUFFERED": "1", FOLDER: str(self.places.folder), **self.told, **own}
 
     def once(self, name: str, command: str) -> Program:
         """What runs to its end."""

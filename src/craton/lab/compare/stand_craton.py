@@ -13,6 +13,7 @@ from craton.lab.compare.bringing import bring_up
 from craton.lab.compare.servers import Server, name_for, server_of
 from craton.lab.compare.stand import Setup, Stand
 from craton.lab.compare.standing import Member, Standing
+from craton.lab.disturbed import FOLDER
 from craton.run.child import Program
 from craton.run.databases import migrate_all
 from craton.run.folder import Folder
@@ -44,7 +45,8 @@ class StandPlan(Plan):
         plain = super().program(service, replica)
         if service.command or service is GATEWAY:
             return plain
-        return replace(plain, command=[*plain.command[:2], "craton.lab.disturbed", self.package])
+        command, environ = [*plain.command[:2], "craton.lab.disturbed", self.package], dict(plain.environ)
+        return replace(plain, command=command, environ=environ | {FOLDER: str(self.sockets)})
 
     @classmethod
     def of(cls, plan: Plan, setup: Setup) -> StandPlan:
@@ -91,7 +93,7 @@ async def craton_stand(setup: Setup, topology: str) -> AsyncIterator[Stand]:
         folder = stack.enter_context(Folder(place / "data"))
         plan = StandPlan.of(plan_of(options_of(setup, topology, server), folder, sockets=place), setup)
         stand = Standing(
-            name=topology, what=plan.what(), ours=True, url=plan.url, server=server,
+            name=topology, what=plan.what(), ours=True, url=plan.url, server=server, folder=place,
             services={service.name: service.modules for service in plan.topology.services},
         )
         await migrate_all(plan.application, plan.topology, plan.databases())

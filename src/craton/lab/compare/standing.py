@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from craton.calls.links.rpc.address import Address
-from craton.errors import SettingsError
+from craton.errors import CratonError, SettingsError
 from craton.lab.compare.servers import Server
 from craton.lab.compare.stand import PartKind, PartNow, Trouble
 from craton.run.child import NOWHERE, Child, Program
@@ -25,6 +26,8 @@ SIGNALS: Mapping[Trouble, signal.Signals] = {"slowed": signal.SIGUSR1, "failing"
 WELL = signal.SIGWINCH
 """What tells a process how it is to be in trouble, and that it is well again: the last one does nothing to a process
 that does not know it."""
+OBEYS = 10.0
+"""Seconds within which a process must have done what it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Standing:
     url: str
     services: Mapping[str, tuple[str, ...]]
     server: Server
+    folder: Path
+    """Where processes write down what signal they have obeyed, each into a file of its own."""
     started: float = 0.0
     members: dict[str, Member] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
@@ -85,10 +90,30 @@ class Standing:
         if not all(self.members[name].troubles for name in struck):
             raise SettingsError(f"{service} of {self.name} cannot be {kind}: its program does not know how.")
         try:
-            tell(struck.values(), SIGNALS[kind])
+            await self.have_obeyed(struck.values(), SIGNALS[kind])
+        except CratonError:
+            tell(struck.values(), WELL)
+            raise
+        try:
             yield
         finally:
-            tell(struck.values(), WELL)
+            await self.have_obeyed(struck.values(), WELL)
+
+    async def have_obeyed(self, children: Iterable[Child], what: signal.Signals) -> None:
+        """Signal processes, and wait until those that run have done what it says."""
+        until = time.monotonic() + OBEYS
+        while left := [child for child in children if child.pid and self.obeyed(child) != what.name]:
+            tell(left, what)
+            await asyncio.sleep(LOOK)
+            if time.monotonic() > until:
+                raise CratonError(f"{left[0].name} of {self.name} does nothing when it is sent {what.name}.")
+
+    def obeyed(self, child: Child) -> str:
+        """The last signal that a process has obeyed."""
+        try:
+            return (self.folder / str(child.pid)).read_text()
+        except OSError:
+            return ""
 
     def is_of(self, name: str, service: str) -> bool:
         """Whether a process belongs to a service."""
