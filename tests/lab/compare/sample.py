@@ -35,8 +35,8 @@ VERDICT = Verdict(
         "The monolith keeps 100 ms at the 95th percentile up to 740 actions a second, the microservices up to 322.",
     ),
     against=(
-        "When payments fail, 95 % of what visitors do survives in the microservices; nothing survives a monolith that is "
-        "down.",
+        "When payments fail, 95 % of what visitors do survives in the microservices; when a monolith is down, nothing "
+        "does.",
         "Teams can deploy the services apart; a comparison of figures does not see that.",
     ),
     modules={

@@ -177,7 +177,7 @@ def profile(name: str) -> Profile:
         methods = {f"{asking} -> {asked}.get": calls * 0.8, f"{asking} -> {asked}.find": calls * 0.2}
         edges.append(Edge(asking=asking, asked=asked, calls=calls, remote=remote, size=size, methods=methods))
     edges.sort(key=lambda edge: edge.calls + 1000 * edge.remote, reverse=True)
-    calls, remote = sum(CALLS.values()), sum((edge.calls for edge in edges if edge.remote), 0.0)
+    calls, remote = sum(CALLS.values()), sum(one.calls for one in edges if one.remote)
     alone = {"index": 1.1, "product": 1.0, "currency": 0.4, "add_to_cart": 0.8, "view_cart": 1.2, "checkout": 2.6}
     actions = [cost_of(action, calls * times, remote * times) for action, times in alone.items()]
     return Profile(actions=tuple(actions), mix=cost_of("all", calls, remote), edges=tuple(edges))

@@ -1,0 +1,76 @@
+"""The course of an overload: second by second, what was asked for, what was done, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from craton.lab.compare.report import figures
+from craton.lab.compare.report.axes import Axes
+from craton.lab.compare.report.drawing import path, svg, text
+from craton.lab.compare.report.looks import Look, with_look
+from craton.lab.compare.report.scales import Linear, linear, logarithmic
+from craton.lab.compare.results import Comparison, Overload, Side
+
+WIDTH, HEIGHT = 500.0, 356.0
+LEFT, RIGHT = 62.0, WIDTH - 12
+UPPER, LOWER = (198.0, 40.0), (306.0, 246.0)
+"""From the foot to the top: rates above, latency below."""
+Course = Sequence[tuple[float, float, float, float]]
+
+
+def courses(found: Comparison) -> list[tuple[Side, Overload, Markup]]:
+    """One of each side, all with the same scale of time and latency."""
+    return [
+        (side, side.overload, drawn(side.overload, look)) for side, look in with_look(found, "overload") if side.overload
+    ]
+
+
+def drawn(found: Overload, look: Look) -> Markup:
+    """Two plots on one axis of time."""
+    course = found.course
+    across = time_scale(course)
+    rates = linear((value for _, asked, done, _ in course for value in (asked, done)), start=UPPER[0], end=UPPER[1], marks=4)
+    latency = logarithmic((p95 for *_, p95 in course), start=LOWER[0], end=LOWER[1], room=1.6, fine=False)
+    above = Axes(across, rates, nothing, figures.plain, "", "actions a second")
+    below = Axes(across, latency, figures.plain, figures.seconds, "seconds", "95th percentile of latency")
+    parts = [
+        above.drawn(), below.drawn(), asked_area(course, above), above.through([(at, done) for at, _, done, _ in course], f"course {look.kind}"),
+        below.through([(at, p95) for at, _, _, p95 in course if p95 > 0], f"course {look.kind}"),
+        *words(course, above),
+    ]
+    back = "never recovered" if found.recovered_after is None else f"recovered after {figures.seconds(found.recovered_after)}"
+    label = f"{look.name} at {figures.times(found.times)} its capacity: {figures.share(found.done)} done, {back}"
+    return svg(Markup("").join(parts), width=WIDTH, height=HEIGHT, label=label)
+
+
+def time_scale(course: Course) -> Linear:
+    """From the start to the end."""
+    return Linear(max((at for at, *_ in course), default=1.0) or 1.0, LEFT, RIGHT, 6)
+
+
+def nothing(value: float) -> str:
+    """The upper plot's axis has no words: the lower one has them."""
+    return ""
+
+
+def asked_area(course: Course, axes: Axes) -> Markup:
+    """What was asked for, as a shape in the background."""
+    if not course:
+        return Markup("")
+    points = [(axes.across.place(at), axes.up.place(asked)) for at, asked, _, _ in course]
+    foot = axes.up.start
+    return path([(points[0][0], foot), *points, (points[-1][0], foot)], "asked")
+
+
+def words(course: Course, axes: Axes) -> list[Markup]:
+    """The names of both, where they are highest."""
+    if not course:
+        return []
+    at, asked, done, _ = max(course, key=lambda one: one[1])
+    x = axes.across.place(at)
+    return [
+        text(x + 6, axes.up.place(asked) + 16, "asked for", class_="axis"),
+        text(x + 6, axes.up.place(done) - 8, "done", class_="said"),
+    ]
