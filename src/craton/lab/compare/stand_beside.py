@@ -60,7 +60,7 @@ from craton.errors import DeclarationError, SettingsError
 from craton.lab.compare.bringing import Lines, bring_up, run_once
 from craton.lab.compare.servers import name_for, server_of
 from craton.lab.compare.stand import Setup, Stand
-from craton.lab.compare.standing import Member, Standing
+from craton.lab.compare.standing import Member, Shape, Standing
 from craton.lab.disturbed import FOLDER
 from craton.run.child import NOWHERE, Program
 from craton.run.folder import free_port
@@ -112,7 +112,7 @@ async def beside_stand(setup: Setup, file: Path) -> AsyncIterator[Stand]:
         beside = Beside(table, places, setup)
         stand = Standing(
             name=table.name, what=table.what, ours=False, url=places.values["url"], server=server,
-            folder=folder,
+            folder=folder, shape=shape_of(table, places),
             services={program.name: () for program in table.programs if program.kind == "service"},
         )
         if table.prepare:
@@ -205,6 +205,21 @@ def strings(tree: Any) -> Iterator[str]:
             yield from strings(branch)
     elif isinstance(tree, str):
         yield tree
+
+
+def shape_of(table: BesideTable, places: Places) -> Shape:
+    """How it is deployed, as its file says: a variable counts for every program that is given it, and so does each
+    placeholder in its command, which is told it by that."""
+    programs = [program for program in table.programs if program.kind != "companion"]
+    told = sum(len({**table.settings, **p.settings}) + len(told_by(p.command)) for p in programs)
+    written = [*places.file.read_text().splitlines(), *(line for t in places.texts.values() for line in t.splitlines())]
+    lines = [line for line in map(str.strip, written) if line and not line.startswith("#")]
+    return Shape(databases=len(places.named("database")), settings=told, lines=len(lines))
+
+
+def told_by(command: str) -> set[str]:
+    """What a command tells its program that somebody has to know."""
+    return {name for name in PLACEHOLDER.findall(command) if "." in name}
 
 
 class Beside:

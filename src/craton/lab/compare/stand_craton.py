@@ -9,17 +9,20 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from craton.lab.compare.bringing import bring_up
 from craton.lab.compare.servers import Server, name_for, server_of
 from craton.lab.compare.stand import Setup, Stand
-from craton.lab.compare.standing import Member, Standing
+from craton.lab.compare.standing import Member, Shape, Standing
 from craton.lab.disturbed import FOLDER
 from craton.run.child import Program
 from craton.run.databases import migrate_all
 from craton.run.folder import Folder
+from craton.run.linking import calls_of
 from craton.run.plan import Plan
 from craton.run.supervisor import Options, plan_of
-from craton.topology import GATEWAY, Service, Topology
+from craton.topology import GATEWAY, Service, Topology, topology_file
 
 LIFTED = {
     "CRATON_EDGE_RATE": "1000000", "CRATON_EDGE_BURST": "1000000", "CRATON_EDGE_SIGN_INS": "0",
@@ -93,7 +96,7 @@ async def craton_stand(setup: Setup, topology: str) -> AsyncIterator[Stand]:
         folder = stack.enter_context(Folder(place / "data"))
         plan = StandPlan.of(plan_of(options_of(setup, topology, server), folder, sockets=place), setup)
         stand = Standing(
-            name=topology, what=plan.what(), ours=True, url=plan.url, server=server, folder=place,
+            name=topology, what=plan.what(), ours=True, url=plan.url, server=server, folder=place, shape=shape_of(plan),
             services={service.name: service.modules for service in plan.topology.services},
         )
         await migrate_all(plan.application, plan.topology, plan.databases())
@@ -120,3 +123,30 @@ def multiplied(topology: Topology, replicas: Mapping[str, int]) -> Topology:
 def counted(number: int, what: str) -> str:
     """A number of things in words."""
     return f"{number} {what}{('es' if what.endswith('s') else 's') if number != 1 else ''}"
+
+
+def shape_of(plan: StandPlan) -> Shape:
+    """How a plan is deployed: what its services declare that they need, and what they and the gateway are told."""
+    programs = [member.program for stage in plan.members() for member in stage if member.kind != "companion"]
+    told = sum(len(program.environ.keys() - plan.environ.keys() - {FOLDER}) for program in programs)
+    table = lines_about(plan.topology.name, topology_file(plan.package))
+    files = plan.envoy.moving(plan.sockets / GATEWAY.name).values() if plan.gateway == "envoy" else ()
+    generated = sum(len(msgspec.json.format(msgspec.json.encode(content)).splitlines()) for content in files)
+    return Shape(links_of(plan), databases=len(plan.databases()), settings=told, lines=table + generated)
+
+
+def links_of(plan: Plan) -> frozenset[tuple[str, str]]:
+    """Which service asks which other: those whose modules need modules of the other."""
+    homes = {module.name: plan.topology.home_of(module.name).name for module in plan.application.modules}
+    asked = {(s.name, homes[m]) for s in plan.topology.services for _, m in calls_of(plan.application, s)}
+    return frozenset((one, other) for one, other in asked if one != other)
+
+
+def lines_about(topology: str, file: Path) -> int:
+    """Lines that a topology takes in its file, without comments and empty ones."""
+    table, found = "", 0
+    for line in (line.strip() for line in (file.read_text() if file.exists() else "").splitlines()):
+        if line.startswith("["):
+            table = line.strip("[]").partition(".")[0]
+        found += table == topology and bool(line) and not line.startswith("#")
+    return found

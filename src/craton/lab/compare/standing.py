@@ -40,6 +40,17 @@ class Member:
     troubles: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How it is deployed: pairs of services of which the first asks the second (None: that has to be seen), how many
+    databases there are, environment variables that must be set over all its programs, and lines of deployment files."""
+
+    links: frozenset[tuple[str, str]] | None = None
+    databases: int = 0
+    settings: int = 0
+    lines: int = 0
+
+
 @dataclass
 class Standing:
     """A side that runs: see `Stand`, which this is."""
@@ -52,6 +63,7 @@ class Standing:
     server: Server
     folder: Path
     """Where processes write down what signal they have obeyed, each into a file of its own."""
+    shape: Shape = Shape()
     started: float = 0.0
     members: dict[str, Member] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
