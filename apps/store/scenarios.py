@@ -5,6 +5,7 @@ Products are chosen over the whole catalog, so that none of them is what everybo
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,8 @@ PRODUCTS = tuple(
 CURRENCIES = ("EUR", "USD", "JPY", "CAD", "GBP", "TRY")
 MOST = 3
 """Of one product in one go."""
+LOOK, LOOKS = 0.5, 20
+"""Seconds after which a customer who waits looks again, and how often at most."""
 CUSTOMER = {
     "email": "donna@example.org", "street_address": "9402 Peterson Drives", "zip_code": "46323", "city": "Port Matthew",
     "state": "CO", "country": "US", "credit_card_number": "4242424242424242", "credit_card_expiration_month": "12",
@@ -46,7 +49,7 @@ async def add_to_cart(visitor: Visitor) -> None:
     """Put some of a product into the cart."""
     sku, quantity = visitor.chance.choice(PRODUCTS), visitor.chance.randint(1, MOST)
     answer = await visitor.post("/cart", form={"product_id": sku, "quantity": str(quantity)}, expect=(302, 303))
-    lead(answer, "/cart")
+    lead(place_of(answer), "/cart")
     visitor.memory["filled"] = True
 
 
@@ -56,17 +59,28 @@ async def view_cart(visitor: Visitor) -> None:
 
 
 async def checkout(visitor: Visitor) -> None:
-    """Buy what is in the cart; who has nothing in it takes something first. Whatever comes of it, the cart is not
-    bought twice."""
+    """Buy what is in the cart; who has nothing in it takes something first. Whom the shop asks to wait looks until
+    there is an order."""
     if not visitor.memory.pop("filled", False):
         await add_to_cart(visitor)
         del visitor.memory["filled"]
-    lead(await visitor.post("/cart/checkout", form=CUSTOMER, expect=(302, 303)), "/order/")
+    place = place_of(await visitor.post("/cart/checkout", form=CUSTOMER, expect=(302, 303)))
+    for _ in range(LOOKS):
+        if not place.startswith("/checkout/"):
+            break
+        await asyncio.sleep(LOOK)
+        place = place_of(await visitor.get(place, expect=(200, 302, 303))) or place
+    lead(place, "/order/")
 
 
-def lead(answer: Response, place: str) -> None:
-    """Turned, where an answer does not lead to a place."""
-    if not (found := answer.headers.get("location", "")).startswith(place):
+def place_of(answer: Response) -> str:
+    """Where an answer leads to; "" where it is a page."""
+    return answer.headers.get("location", "")
+
+
+def lead(found: str, place: str) -> None:
+    """Turned, where this is not such a place."""
+    if not found.startswith(place):
         raise Turned(f"to {found.partition('?')[0]}")
 
 
