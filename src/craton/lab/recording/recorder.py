@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from craton.messages.events import Events
 
 INTERVAL = 0.2
 """Seconds after which what was counted is in the file."""
+VALUE = re.compile(r"\$\d+(?:::\w+)?|\?")
+LISTS = re.compile(r"\(\*(?:, \*)*\)(?:, \(\*(?:, \*)*\))*")
 
 
 class Recorder:
@@ -90,11 +93,14 @@ class Recorder:
 
     def site(self, module: str, app: ASGIApp) -> ASGIApp:
         """The pages of a module: a request is a run."""
+        self.begin()  # they may be all that is here
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             with self.running(module, lambda: route_of(scope)):
-                self.of(module).runs += 1
-                await app(scope, receive, send)
+                try:
+                    await app(scope, receive, send)
+                finally:
+                    self.of(module).runs += 1
 
         return answer
 
@@ -107,8 +113,10 @@ class Recorder:
             if unit is not None and unit.module == name.partition(".")[0] and TRACE in vars(unit):
                 vars(unit)[TRACE].method = name
             with self.running(name):
-                self.of(name).runs += 1
-                return await original(*args, **kwargs)
+                try:
+                    return await original(*args, **kwargs)
+                finally:
+                    self.of(name).runs += 1
 
         run.__self__ = original.__self__  # type: ignore[attr-defined]  # as a bound method has, for steps of sagas
         return run
@@ -175,10 +183,11 @@ class Recorder:
         run.end()
 
     def key_of(self, method: str, text: str) -> str:
-        """The key of a statement: the same in each process. Its text is told with it the first time."""
+        """The key of a statement: the same in each process, and however many values it lists. Its text is told with it
+        the first time."""
         key = self.keys.get(text)
         if key is None:
-            key = self.keys[text] = blake2b(text.encode(), digest_size=6).hexdigest()
+            key = self.keys[text] = blake2b(shape_of(text).encode(), digest_size=6).hexdigest()
             self.of(method).texts[key] = text
         return key
 
@@ -221,6 +230,11 @@ class Recorder:
             self.timer.cancel()
             self.timer = None
         self.flush()
+
+
+def shape_of(text: str) -> str:
+    """A statement without the numbers of its values: "... IN (*)"."""
+    return LISTS.sub("(*)", VALUE.sub("*", text))
 
 
 def count(counted: dict[str, int], name: str, number: int = 1) -> None:
