@@ -17,7 +17,7 @@ PRODUCTS = tuple(
 CURRENCIES = ("EUR", "USD", "JPY", "CAD", "GBP", "TRY")
 MOST = 3
 """Of one product in one go."""
-LOOK, LOOKS = 0.5, 20
+LOOK, LOOKS = 0.5, 10
 """Seconds after which a customer who waits looks again, and how often at most."""
 CUSTOMER = {
     "email": "donna@example.org", "street_address": "9402 Peterson Drives", "zip_code": "46323", "city": "Port Matthew",

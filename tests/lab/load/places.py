@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -114,7 +115,7 @@ def length(head: bytes) -> int:
 
 
 @asynccontextmanager
-async def opened(place: Place) -> AsyncIterator[Place]:
+async def opened(place: Place, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Place]:
     """A site that is there."""
     going = set[asyncio.Task[None]]()
 
@@ -126,8 +127,8 @@ async def opened(place: Place) -> AsyncIterator[Place]:
         with suppress(asyncio.CancelledError):
             await place.serve(reader, writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=4096)
-    place.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=4096, ssl=tls)
+    place.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield place
     finally:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 
 from craton.lab.load.visitor import Guest, NoAnswer, Unwanted, visit
+from craton.run.certs import certs
 from tests.lab.load.places import Place, Reader, Writer, opened
 
 
@@ -154,6 +157,20 @@ async def test_after_the_time_limit_the_connection_is_given_up() -> None:
             await guest.get("/")
         assert (await guest.get("/")).text == "well"
     assert script.connections == 2
+
+
+async def test_a_site_that_speaks_tls_is_believed_by_who_knows_its_authority(tmp_path: Path) -> None:
+    certs(tmp_path, ["gateway"], hosts=["127.0.0.1"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "gateway.crt", tmp_path / "gateway.key")
+    async with opened(Place(), tls=context) as place:
+        async with visit(place.url, authority=str(tmp_path / "ca.crt")) as guest:
+            assert [(await guest.get("/")).text for _ in range(2)] == ["well", "well"]
+            assert (guest.sent, guest.received) == (place.bytes_in, place.bytes_out)
+        async with visit(place.url) as stranger:
+            with pytest.raises(NoAnswer, match="CERTIFICATE_VERIFY_FAILED"):
+                await stranger.get("/")
+        assert place.connections == 1
 
 
 async def test_who_asks_for_several_things_at_once_has_as_many_connections() -> None:

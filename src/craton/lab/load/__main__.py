@@ -62,7 +62,7 @@ def prepared(opening: Opening) -> Scenario:
 async def done(scenario: Scenario, opening: Opening, line: bytes) -> Report:
     """One load."""
     work = msgspec.json.decode(line, type=Work)
-    play = Play(scenario, Site(opening.url, limit=opening.limit), work.seed)
+    play = Play(scenario, Site(opening.url, limit=opening.limit, authority=opening.authority), work.seed)
     if isinstance(work, Open):
         return Report(loads=tuple(await play.open(work.stages, warmup=work.warmup)))
     think = work.think or scenario.think

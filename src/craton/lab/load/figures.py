@@ -57,7 +57,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     received: int
     lags: str  # start minus due: the generator's own lateness, as HdrHistogram
     cpu: float  # processor seconds that the generator itself used in that time
-    visitors: int  # the most at a time
+    visitors: int  # how many there were: in open loop as many as had something to do at a time
     course: tuple[Second, ...]
 
     @property

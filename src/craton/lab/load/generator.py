@@ -29,11 +29,14 @@ class Broken(CratonError):
 
 class Generator:
     """Visitors of a site, who do what the scenario at an import path says. A whole answer must be there within `limit`
-    seconds; `cores` are the processors that the generator may use (none: all). One load at a time.
+    seconds; `authority` is the file of a certificate to believe, such as the `ca.crt` of `craton certs`; `cores` are
+    the processors that the generator may use (none: all). One load at a time.
     """
 
-    def __init__(self, scenario: str, url: str, *, limit: float = 10.0, cores: Sequence[int] = ()) -> None:
-        self.opening = Opening(scenario=scenario, url=url, limit=limit, cores=tuple(cores))
+    def __init__(
+        self, scenario: str, url: str, *, limit: float = 10.0, authority: str | None = None, cores: Sequence[int] = ()
+    ) -> None:
+        self.opening = Opening(scenario=scenario, url=url, limit=limit, authority=authority, cores=tuple(cores))
         self.process: asyncio.subprocess.Process | None = None
         self.alone = asyncio.Lock()
 

@@ -133,14 +133,17 @@ class Connection(asyncio.Protocol):
 
 
 class Site:
-    """Where visitors go. A whole answer must be there within `limit` seconds."""
+    """Where visitors go. A whole answer must be there within `limit` seconds; `authority` is the file of a certificate
+    to believe, beside those that the system does."""
 
-    def __init__(self, url: str, *, limit: float = 10.0) -> None:
+    def __init__(self, url: str, *, limit: float = 10.0, authority: str | None = None) -> None:
         parts = urlsplit(url)
         self.limit, self.authority = limit, parts.netloc
         self.host, secure = parts.hostname or "", parts.scheme == "https"
         self.port = parts.port or (443 if secure else 80)
-        self.tls = ssl.create_default_context() if secure else None  # believes what SSL_CERT_FILE names
+        self.tls = ssl.create_default_context() if secure else None
+        if self.tls and authority:
+            self.tls.load_verify_locations(authority)
 
     async def connect(self) -> Connection:
         """A new connection; OSError where nobody answers."""

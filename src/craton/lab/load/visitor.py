@@ -121,9 +121,11 @@ class Guest:
 
 
 @asynccontextmanager
-async def visit(url: str, *, seed: int = 0, limit: float = 10.0) -> AsyncIterator[Guest]:
+async def visit(
+    url: str, *, seed: int = 0, limit: float = 10.0, authority: str | None = None
+) -> AsyncIterator[Guest]:
     """A visitor in this process."""
-    guest = Guest(Site(url, limit=limit), seed)
+    guest = Guest(Site(url, limit=limit, authority=authority), seed)
     try:
         yield guest
     finally:

@@ -8,12 +8,13 @@ from craton.lab.load.figures import Load, Stage
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line: a scenario's import path, where visitors go, seconds in which an answer must be there, and the
-    processors that the generator may use (none: all)."""
+    """The first line: a scenario's import path, where visitors go, seconds in which an answer must be there, the
+    certificate to believe there, and the processors that the generator may use (none: all)."""
 
     scenario: str
     url: str
     limit: float = 10.0
+    authority: str | None = None
     cores: tuple[int, ...] = ()
 
 
