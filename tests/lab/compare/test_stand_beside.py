@@ -38,7 +38,7 @@ command = "{python} {here}/shelf.py front {port.front} {port.stock}"
 [[programs]]
 name = "door"
 kind = "gateway"
-command = "{envoy} --config-path {file.envoy} --concurrency 1 --log-level error --disable-hot-restart"
+command = "{envoy} --config-path {file.envoy} --concurrency 1 --log-level error"
 
 [files]
 envoy = "envoy.json"
@@ -116,7 +116,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             topology.write(BANK)
         (tmp_path / "shelf.py").write_text(SHELF)
         (tmp_path / "envoy.json").write_text(ENVOY)
-        (tmp_path / "beside.toml").write_text(FILE)
+        for name in ("beside", "other"):
+            (tmp_path / f"{name}.toml").write_text(FILE)
         yield tmp_path / "beside.toml"
 
 
@@ -154,6 +155,21 @@ async def test_its_services_can_be_killed_and_come_back_but_not_slowed(file: Pat
         with pytest.raises(SettingsError, match="stock of By hand cannot be slowed"):
             async with stand.trouble("stock", "slowed"):
                 pass
+
+
+async def test_two_stand_beside_each_other(file: Path) -> None:
+    async with beside_stand(SHOP, file) as one, beside_stand(SHOP, file) as other:
+        assert one.url != other.url
+        assert await ask(f"{one.url}/items") == await ask(f"{other.url}/items") == 43
+
+
+async def test_what_a_program_said_last_is_told_where_it_does_not_start(file: Path) -> None:
+    rewrite(file, "shelf.py front", "shelf.py front nowhere")
+    async with beside_stand(SHOP, file.with_name("other.toml")) as one:
+        with pytest.raises(CratonError, match=r"front stopped with exit code 1 3 times(.|\n)*invalid literal for int"):
+            async with beside_stand(SHOP, file):
+                pass
+        assert await ask(f"{one.url}/items") == 43
 
 
 async def test_a_server_that_is_there_is_used(file: Path, postgresql: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from ssl import SSLContext, create_default_context
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -14,6 +17,7 @@ from craton.errors import CratonError
 from craton.lab.compare.meter import Meter
 from craton.lab.compare.stand import PartNow, Setup, Stand
 from craton.lab.compare.stand_craton import craton_stand
+from craton.run.certs import certs
 from tests.lab.compare.sides import SHOP, ask, new_shop
 from tests.until import until
 
@@ -149,3 +153,32 @@ command = "{python} -c 'raise SystemExit(\\"no products\\")'"
     with pytest.raises(CratonError, match="exit code 1:\nsetup: no products"):
         async with craton_stand(SHOP, "monolith"):
             pass
+
+
+async def test_what_happens_inside_is_recorded_where_it_is_wanted(tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    async with craton_stand(replace(SHOP, gateway="craton", record=str(record)), "microservices") as stand:
+        await sells(stand)
+    assert "orders.place" in content(record) and "stock.take" in content(record)
+
+
+def content(file: Path) -> str:
+    """The text in a file."""
+    return file.read_text()
+
+
+@pytest.mark.parametrize("gateway", ["envoy", "craton"])
+async def test_it_speaks_tls_where_there_are_certificates(tmp_path: Path, gateway: str) -> None:
+    certs(tmp_path / "tls", ["stock", "orders", "gateway"], hosts=["localhost", "127.0.0.1"])
+    setup = replace(SHOP, gateway=gateway, tls=str(tmp_path / "tls"))
+    async with craton_stand(setup, "microservices") as stand:
+        assert stand.url.startswith("https://")
+        trusting = create_default_context(cafile=str(tmp_path / "tls" / "ca.crt"))
+        assert await asyncio.to_thread(status, f"{stand.url}/stock/apple", trusting) == 200
+
+
+def status(url: str, trusting: SSLContext) -> int:
+    """What a GET over TLS is answered with."""
+    with urlopen(url, timeout=30, context=trusting) as response:
+        found: int = response.status
+    return found

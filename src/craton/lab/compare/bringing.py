@@ -78,7 +78,7 @@ async def run_stage(stage: Sequence[Member], stand: Standing, lines: Lines) -> A
 
 def with_lines(error: BaseException, lines: Lines) -> BaseException:
     """The same, with what was said last, where a program was given up."""
-    return GivenUp(f"{error}:\n{lines.of()}") if isinstance(error, GivenUp) else error
+    return CratonError(f"{error}:\n{lines.of()}") if isinstance(error, GivenUp) else error
 
 
 async def run_once(program: Program, lines: Lines) -> None:

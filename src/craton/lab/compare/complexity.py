@@ -42,7 +42,8 @@ def failures(
             yield f"{service} is down: {lost(measured[service])}"
         else:
             asking = sorted(one for one, other in links if other == service)
-            yield f"{service} is down: " + (f"what is asked of it by {listed(asking)} fails" if asking else "its pages fail")
+            asked = f"what is asked of it by {listed(asking)} fails" if asking else "what it does itself is not done"
+            yield f"{service} is down: {asked}"
     for part in parts:
         if part.kind == "gateway":
             yield f"{part.name} is down: nobody reaches anything"

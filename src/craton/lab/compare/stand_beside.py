@@ -187,8 +187,10 @@ class Places:
         return PLACEHOLDER.sub(value, text)
 
     def command(self, text: str) -> Sequence[str]:
-        """A command, its placeholders filled."""
-        return [self.filled(word) for word in shlex.split(text)]
+        """A command, its placeholders filled. Several Envoys stand on one machine: by default a second one refuses."""
+        words = shlex.split(text)
+        alone = ["--disable-hot-restart"] if "{envoy}" in words and "--disable-hot-restart" not in words else []
+        return [self.filled(word) for word in [*words, *alone]]
 
     def write_files(self) -> None:
         """Put the files where placeholders say."""
