@@ -14,6 +14,7 @@ import pytest
 from craton.errors import CratonError
 from craton.lab.recording.figures import Figures, Reader, Recording, recorded
 from craton.lab.recording.recorder import INTERVAL, Recorder
+from craton.lab.recording.running import Run
 from craton.testing.start import Running, calling, start
 from craton.topology import Topology
 from tests.lab.kiosk import APART, WHOLE, Books, Desk, kiosk, sqlite, watched
@@ -219,3 +220,21 @@ def test_a_reader_takes_only_whole_lines_and_the_last_time_all(tmp_path: Path) -
     file.write_text(line[:20])
     with pytest.raises(CratonError, match="is no recorded traffic"):
         recorded(str(file))
+
+
+def test_a_statement_that_different_methods_run_a_few_times_each_is_no_loop_of_who_called_them() -> None:
+    outer = Run("desk.both", None)
+    for method, times in (("books.first", 3), ("books.second", 3), ("books.third", 1), ("books.third", 3)):
+        inner = Run(method, outer)
+        inner.seen["", "s"] = times
+        inner.end()
+    assert outer.seen == {("books.first", "s"): 3, ("books.second", "s"): 3, ("books.third", "s"): 4}
+
+
+def test_a_call_that_is_tried_again_counts_its_statements_once() -> None:
+    outer, again = Run("books.add", Run("desk.order", None)), ("", "s")
+    for _ in range(3):
+        attempt = Run("books.add", outer)
+        attempt.seen[again] = 2
+        attempt.end()
+    assert outer.seen == {again: 2}

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from craton.lab.compare.isolation import Enter
 from craton.lab.compare.results import ActionCost, Edge, Profile
-from craton.lab.compare.stand import Stand
 from craton.lab.recording.figures import Figures, Reader, Recording, Sent, Spent
 from craton.lab.recording.recorder import INTERVAL
 from craton.lab.scenario import Action, Scenario, Visitor
@@ -35,7 +34,7 @@ NOTHING = Figures("", 0, {})
 
 
 async def profile(
-    stand: Stand, enter: Enter, scenario: Scenario, file: str, *, times: int = TIMES, idle: float = IDLE,
+    enter: Enter, scenario: Scenario, file: str, *, times: int = TIMES, idle: float = IDLE,
 ) -> Profile:
     """What happens inside a side for each action of a scenario, done `times` in turn by one visitor. `file` is where
     its processes note it. What happens by itself is seen for `idle` seconds, and taken off. Where an action fails time

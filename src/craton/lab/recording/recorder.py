@@ -149,7 +149,7 @@ class Recorder:
         if asking is None:
             return
         if isinstance(asking, Run):
-            asking.sent[method] += 1
+            asking.sent["", method] += 1
         figures = self.of(asking.method if isinstance(asking, Run) else asking)
         count(figures.calls, method)
         figures.remote.setdefault(method, Sent()).add(1, size)
@@ -160,7 +160,7 @@ class Recorder:
         self.of(method).statements.setdefault(key, Spent()).add(1, seconds, seconds)
         run = RUNNING.get()
         if run is not None:
-            run.seen[key] += 1
+            run.seen["", key] += 1
 
     def committed(self, method: str, events: Counter[tuple[str, str]]) -> None:
         """A transaction that wrote is durable, and so are its events."""
@@ -176,7 +176,7 @@ class Recorder:
     def ended(self, run: Run, told_as: Callable[[], str]) -> None:
         """A run is over: tell what it did many times."""
         for what, name in ((run.seen, "repeats"), (run.sent, "loops")):
-            for key, number in what.items():
+            for (_, key), number in what.items():
                 if number >= MANY:
                     repeated = getattr(self.of(run.method + told_as()), name)
                     repeated.setdefault(key, Repeated()).add(1, number, number)

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 MANY = 4
 """So often in one run is a loop: what is written out stands there two or three times."""
+Done = tuple[str, str]
+"""By which method that was called what was done."""
 
 
 class Run:
     """One run of a method, within that of another where `parent` called it in the same process.
 
-    `seen` counts statements, and calls over links, by what brought them about. What it did many times is told of it,
-    and else counts for who called it: the loop may be there.
+    `seen` counts statements, and `sent` calls over links: those of its own (by ""), and those of methods that it called
+    here, by method. What a method did many times is told of it; what it did a few times counts for who called it, since
+    the loop may be there.
     """
 
     __slots__ = ("method", "module", "parent", "seen", "sent")
 
     def __init__(self, method: str, parent: Run | None) -> None:
         self.method, self.module, self.parent = method, method.partition(".")[0], parent
-        self.seen, self.sent = Counter[str](), Counter[str]()
+        self.seen, self.sent = Counter[Done](), Counter[Done]()
 
     def end(self) -> None:
         """Let who called it know what it did only a few times."""
         if self.parent is not None:
-            pass_on(self.seen, self.parent.seen, again=self.parent.method == self.method)
-            pass_on(self.sent, self.parent.sent, again=self.parent.method == self.method)
+            for own, above in ((self.seen, self.parent.seen), (self.sent, self.parent.sent)):
+                self.pass_on({done: number for done, number in own.items() if number < MANY}, above)
 
-
-def pass_on(own: Counter[str], above: Counter[str], *, again: bool) -> None:
-    """Count for the caller. `again`: the caller is the same call, of which this was one attempt."""
-    for what, number in own.items():
-        if number < MANY:
-            above[what] = max(above[what], number) if again else above[what] + number
+    def pass_on(self, own: Mapping[Done, int], above: Counter[Done]) -> None:
+        """Count for the caller. Where that is the same call, of which this was one attempt, no more than once."""
+        assert self.parent is not None
+        for (by, what), number in own.items():
+            if self.parent.method == self.method:
+                above[by, what] = max(above[by, what], number)
+            else:
+                above[self.method, what] += number
 
 
 class Statement:
