@@ -52,7 +52,7 @@ def ratios(sides: Sequence[Side]) -> tuple[Ratio, ...]:
     found = []
     for one in sides[1:]:
         cpu, median = (mine / its for mine, its in zip(COST[one.name], COST[first], strict=True))
-        memory = 1.0 + 0.3 * (len(one.services) - 1)
+        memory = 0.85 if len(one.services) == 1 else 0.3 * len(one.services)
         times = {"cpu": cpu, "p50": median, "p99": median * 1.1, "capacity": 1 / cpu**0.8, "memory": memory}
         found += [
             Ratio(figure=figure, side=one.name, against=first, times=estimate(value, chance))

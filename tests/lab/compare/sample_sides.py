@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import exp, sqrt
 from statistics import NormalDist, fmean, stdev
 from typing import Literal
@@ -70,9 +70,19 @@ KINDS: tuple[Literal["killed", "slowed", "failing"], ...] = ("killed", "slowed",
 
 def estimate(mean: float, chance: random.Random, spread: float = 0.04, rounds: int = 5) -> Estimate:
     """A figure as five rounds may find it."""
-    found = tuple(mean * exp(chance.gauss(0, spread)) for _ in range(rounds))
-    half = T_OF_FIVE * stdev(found) / sqrt(rounds) if rounds > 1 else 0.0
-    return Estimate(mean=fmean(found), low=fmean(found) - half, high=fmean(found) + half, rounds=found)
+    return estimated([mean * exp(chance.gauss(0, spread)) for _ in range(rounds)])
+
+
+def estimated(rounds: Sequence[float]) -> Estimate:
+    """Rounds, and the interval of their mean."""
+    half = T_OF_FIVE * stdev(rounds) / sqrt(len(rounds))
+    return Estimate(mean=fmean(rounds), low=fmean(rounds) - half, high=fmean(rounds) + half, rounds=tuple(rounds))
+
+
+def together(found: tuple[Part, ...], *kinds: str) -> Estimate:
+    """What parts cost in all, round by round."""
+    rounds = [sum(costs) for costs in zip(*(part.cpu.rounds for part in found if part.kind in kinds), strict=True)]
+    return estimated(rounds)
 
 
 def at(share: float, median: float) -> float:
@@ -126,6 +136,7 @@ def database_of(name: str) -> float:
 def steady(name: str, chance: random.Random) -> Steady:
     """At 60 actions a second."""
     cpu, median = (value / 1000 for value in COST[name])
+    found = parts(name, cpu, chance)
     slower = {
         "all": 1.0, "product": 0.95, "view_cart": 1.05, "currency": 0.4, "add_to_cart": 1.2, "index": 1.5,
         "checkout": 4.0,
@@ -136,7 +147,7 @@ def steady(name: str, chance: random.Random) -> Steady:
             latency(action, median * times, int(3000 * MIX.get(action, 19.0) / 19), chance)
             for action, times in slower.items()
         ),
-        parts=parts(name, cpu, chance), cpu=estimate(cpu, chance), cpu_database=estimate(database_of(name), chance),
+        parts=found, cpu=together(found, "service", "gateway"), cpu_database=together(found, "database"),
         received=15_830.0, sent=412.0, lag=0.0009,
     )
 

@@ -65,7 +65,7 @@ def key_above(kinds: Sequence[Look], width: float) -> tuple[Markup, float]:
     parts, x, y = [], 6.0, 10.0
     for look in kinds:
         name = short(look.name, 34)
-        room = 30 + 7.2 * len(name)
+        room = 38 + 7.2 * len(name)
         if x > 6 and x + room > width:
             x, y = 6.0, y + 20
         parts += [look.mark(x, y), text(x + 12, y + 4.5, name, class_="said")]
@@ -99,7 +99,7 @@ class Frame:
     @property
     def across(self) -> tuple[float, float]:
         """From where to where."""
-        return 56.0, self.width - (210 if self.named else 14)
+        return 60.0, self.width - (210 if self.named else 14)
 
     @property
     def up(self) -> tuple[float, float]:

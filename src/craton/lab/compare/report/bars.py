@@ -72,7 +72,7 @@ def cost(found: Comparison) -> Markup | None:
         said = f"{figures.seconds(own.mean)} + {figures.seconds(base.mean)} database"
         rows.append(Row(look, side.name, said, cost_marks(side.steady)))
         ends += [own.high + base.mean, own.mean + base.high]
-    return drawn(rows, ends, figures.seconds, "processor time per request", "Processor time per request of each side")
+    return drawn(rows, ends, figures.tick_seconds, "processor time per request", "Processor time per request of each side")
 
 
 def memory(found: Comparison) -> Markup | None:
@@ -85,7 +85,7 @@ def memory(found: Comparison) -> Markup | None:
         said = f"{figures.size(own)} + {figures.size(pieces[-1][1])} database"
         rows.append(Row(look, side.name, said, partial(stacked, pieces, figures.size)))
         ends.append(own + pieces[-1][1])
-    return drawn(rows, ends, figures.size, "memory", "Memory of each side")
+    return drawn(rows, ends, figures.tick_size, "memory", "Memory of each side")
 
 
 def drawn(rows: Sequence[Row], ends: Iterable[float], unit: figures.Written, axis: str, label: str) -> Markup | None:
@@ -110,7 +110,7 @@ def ratios(found: Comparison) -> Markup | None:
     against = found.ratios[0].against
     said = "; ".join(f"{row.name} {row.said} {group.heading}" for group in groups for row in group.rows)
     return Rows(
-        groups=groups, scale=lambda start, end: logarithmic(bounds, start=start, end=end), unit=figures.times, at=1.0,
+        groups=groups, scale=lambda start, end: logarithmic(bounds, start=start, end=end), unit=figures.tick_times, at=1.0,
         axis=f"times as much as {against}", label=f"Times as much as {against}: {said}",
     ).draw()
 
@@ -128,7 +128,7 @@ def reach_of(found: Estimate, scale: Scale, y: float, look: Look) -> Markup:
     """An interval in the colour of its side."""
     if len(found.rounds) < 2:
         return Markup("")
-    return whisker(scale.place(found.low), scale.place(found.high), y, f"whisker own {look.kind}")
+    return whisker(scale.place(found.low), scale.place(found.high), y, kind=f"whisker own {look.kind}", size=8.0)
 
 
 def legend(found: Comparison) -> Markup:
@@ -146,7 +146,7 @@ def scaling(found: Comparison) -> Markup | None:
     for side, look in with_look(found, "scaling"):
         rows = []
         for one in side.scaling:
-            said = f"{figures.estimate(one.capacity, figures.RATE)}, {figures.rate(one.per_core)} per core"
+            said = f"{figures.estimate(one.capacity, figures.RATE)}, {figures.number(one.per_core)} per core"
             rows.append(Row(look, one.what, said, rate_marks(one.capacity, look)))
             ends += [one.capacity.mean, one.capacity.high]
         groups.append(Group(side.name, rows))
@@ -154,7 +154,7 @@ def scaling(found: Comparison) -> Markup | None:
         return None
     said = "; ".join(f"{group.heading} with {row.name} {row.said}" for group in groups for row in group.rows)
     return Rows(
-        groups=groups, scale=lambda start, end: linear(ends, start=start, end=end), unit=figures.rate,
+        groups=groups, scale=lambda start, end: linear(ends, start=start, end=end), unit=figures.plain,
         axis="highest rate, actions a second", label=f"Highest rate with more of something: {said}",
     ).draw()
 

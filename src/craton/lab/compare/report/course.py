@@ -34,7 +34,7 @@ def drawn(found: Overload, look: Look) -> Markup:
     rates = linear((value for _, asked, done, _ in course for value in (asked, done)), start=UPPER[0], end=UPPER[1], marks=4)
     latency = logarithmic((p95 for *_, p95 in course), start=LOWER[0], end=LOWER[1], room=1.6, fine=False)
     above = Axes(across, rates, nothing, figures.plain, "", "actions a second")
-    below = Axes(across, latency, figures.plain, figures.seconds, "seconds", "95th percentile of latency")
+    below = Axes(across, latency, figures.plain, figures.tick_seconds, "seconds", "95th percentile of latency")
     parts = [
         above.drawn(), below.drawn(), asked_area(course, above), above.through([(at, done) for at, _, done, _ in course], f"course {look.kind}"),
         below.through([(at, p95) for at, _, _, p95 in course if p95 > 0], f"course {look.kind}"),

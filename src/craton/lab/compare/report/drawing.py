@@ -59,10 +59,10 @@ def rectangle(x: float, y: float, width: float, height: float, kind: str, hint: 
     return element("rect", inside, x=x, y=y, width=max(width, 0.0), height=height, class_=kind)
 
 
-def whisker(low: float, high: float, y: float, kind: str = "whisker") -> Markup:
-    """An interval along x, with ends."""
-    ends = f"M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8"
-    return element("path", d=ends, class_=kind)
+def whisker(low: float, high: float, y: float, *, kind: str = "whisker", size: float = 4.0) -> Markup:
+    """An interval along x, with ends, and a rim that lets it be seen on any bar."""
+    ends = f"M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {y - size:.1f}v{2 * size:.1f}M{high:.1f} {y - size:.1f}v{2 * size:.1f}"
+    return element("path", d=ends, class_="rim") + element("path", d=ends, class_=kind)
 
 
 def short(said: str, most: int) -> str:
@@ -88,4 +88,5 @@ def apart(places: Sequence[float], *, gap: float, low: float, high: float) -> li
 
 def both(draw: Draw) -> Markup:
     """The plot for desks and the one for phones."""
-    return element("div", element("div", draw(WIDE), class_="wide"), element("div", draw(NARROW), class_="narrow"), class_="plot")
+    wide, narrow = element("div", draw(WIDE), class_="wide"), element("div", draw(NARROW), class_="narrow")
+    return element("div", wide, narrow, class_="plot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import floor, isfinite, log10
 
 from craton.lab.compare.results import Estimate
@@ -29,10 +30,10 @@ def number(value: float, *, like: float | None = None) -> str:
 
 
 def behind(value: float) -> int:
-    """How many digits behind the point make three in all."""
+    """How many digits behind the point make three in all; two at most."""
     if not value or not isfinite(value):
         return 0
-    return min(max(2 - floor(log10(abs(value)) + 1e-9), 0), 3)
+    return min(max(2 - floor(log10(abs(value)) + 1e-9), 0), 2)
 
 
 def unit_of(value: float, units: Units) -> tuple[float, str]:
@@ -47,6 +48,15 @@ def written(value: float, units: Units) -> str:
         return NONE
     size, name = unit_of(value, units)
     text = "0" if not value else number(value / size)
+    return joined(text, name)
+
+
+def exactly(value: float, units: Units = PLAIN) -> str:
+    """What was not measured but set, or counted: without zeros at its end that would claim to be found."""
+    if not isfinite(value):
+        return NONE
+    scale, name = unit_of(value, units)
+    text = number(value / scale) if abs(value) >= 1e9 * scale else f"{float(f'{value / scale:.4g}'):,.10g}"
     return joined(text, name)
 
 
@@ -77,7 +87,11 @@ def times(value: float) -> str:
 
 def plain(value: float) -> str:
     """A count, or a mean of counts."""
-    return number(value) if value % 1 or not isfinite(value) else f"{value:,.0f}"
+    return exactly(float(f"{value:.3g}") if value % 1 else value)
+
+
+tick_seconds, tick_size, tick_times = (partial(exactly, units=units) for units in (SECONDS, BYTES, TIMES))
+"""What stands at axes."""
 
 
 def share(value: float) -> str:

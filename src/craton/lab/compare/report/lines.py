@@ -46,7 +46,7 @@ def distribution_sized(lines: Sequence[tuple[Look, ActionLatency]], width: float
     values = [value for _, one in lines for _, value in one.curve]
     across = Percentiles(min(max(0.99, *shares, 0.99), 0.99995), *frame.across)
     up = logarithmic(values, start=frame.up[0], end=frame.up[1])
-    axes = Axes(across, up, share_name, figures.seconds, "percentile of actions", "latency")
+    axes = Axes(across, up, share_name, figures.tick_seconds, "percentile of actions", "latency")
     parts, ends = [axes.drawn()], []
     for look, one in lines:
         within = [point for point in one.curve if point[0] <= across.most]
@@ -88,20 +88,21 @@ def throughput_sized(lines: Sequence[Tried], width: float, label: str, objective
     steps = [step for _, those, _ in lines for step in those]
     across = logarithmic([step.rate for step in steps], start=frame.across[0], end=frame.across[1], fine=not frame.narrow)
     up = logarithmic([*(step.latency["p95"] for step in steps), objective], start=frame.up[0], end=frame.up[1])
-    axes = Axes(across, up, figures.plain, figures.seconds, "actions asked for in a second", "95th percentile of latency")
+    axes = Axes(across, up, figures.plain, figures.tick_seconds, "actions asked for in a second", "95th percentile of latency")
     limit = up.place(objective)
     parts = [
         axes.drawn(), line(across.start, limit, across.end, limit, "reference"),
-        text(across.start + 6, limit - 7, f"objective {figures.seconds(objective)}", class_="axis"),
     ]
     for look, those, rate in lines:
         parts.append(axes.through(medians(those), f"course {look.kind}"))
         if len(rate.rounds) > 1:
-            parts.append(whisker(across.place(rate.low), across.place(rate.high), limit, f"whisker own {look.kind}"))
+            parts.append(whisker(across.place(rate.low), across.place(rate.high), limit, kind=f"whisker own {look.kind}", size=7.0))
         parts += [
             look.mark(across.place(step.rate), up.place(step.latency["p95"]), kind="" if step.kept else "hollow", hint=step_said(step))
             for step in those
         ]
+    name = f"objective {figures.tick_seconds(objective)}"
+    parts.append(text(across.start + 4, limit - 7, name, class_="axis over"))
     return frame.sheet(Markup("").join(parts), label)
 
 

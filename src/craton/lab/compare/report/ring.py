@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from math import cos, hypot, pi, sin, sqrt
 
 from markupsafe import Markup
 
 from craton.lab.compare.report import figures
-from craton.lab.compare.report.drawing import element, path, short, svg, text
+from craton.lab.compare.report.drawing import WIDE, both, element, path, short, svg, text
 from craton.lab.compare.results import Comparison, Edge, Side
 
-WIDTH, HEIGHT = 380.0, 330.0
-CENTRE = (WIDTH / 2, HEIGHT / 2)
-RADII = (86.0, 112.0)
 Place = tuple[float, float]
 
 
@@ -28,12 +26,26 @@ def order_of(found: Comparison) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Room:
+    """How large a map is, so that names have room beside it."""
+
+    width: float
+    height: float
+    radii: Place
+    letters: int
+
+
+DESK, PHONE = Room(540.0, 380.0, (130.0, 146.0), 18), Room(380.0, 310.0, (62.0, 118.0), 15)
+
+
+@dataclass(frozen=True)
 class Ring:
     """Where each module of one side stands."""
 
     side: Side
     names: Sequence[str]
-    index: int
+    key: str
+    room: Room
 
     def angle(self, rank: float) -> float:
         """The first one stands above."""
@@ -41,8 +53,20 @@ class Ring:
 
     def at(self, rank: float, out: float = 0.0) -> Place:
         """The place of a module, or further out."""
-        angle = self.angle(rank)
-        return CENTRE[0] + (RADII[0] + out) * cos(angle), CENTRE[1] + (RADII[1] + out) * sin(angle)
+        angle, (wide, high) = self.angle(rank), self.room.radii
+        return self.centre[0] + (wide + out) * cos(angle), self.centre[1] + (high + out) * sin(angle)
+
+    @property
+    def centre(self) -> Place:
+        """The middle of the ring."""
+        return self.room.width / 2, self.room.height / 2
+
+    def bend(self, edge: Edge) -> tuple[Place, Place, Place]:
+        """Where a call starts and ends; between these towards the middle, and aside, so that ways back are seen."""
+        start, end = self.at(self.names.index(edge.asking)), self.at(self.names.index(edge.asked))
+        aside = (start[1] - end[1]) * 0.08, (end[0] - start[0]) * 0.08
+        x, y = ((one + two) * 0.3 + middle * 0.4 for one, two, middle in zip(start, end, self.centre, strict=True))
+        return start, (x + aside[0], y + aside[1]), end
 
     def bands(self) -> Markup:
         """The modules of a service are joined by a band."""
@@ -62,29 +86,26 @@ class Ring:
         aside = cos(self.angle(rank))
         anchor = "middle" if abs(aside) < 0.2 else "start" if aside > 0 else "end"
         return element("circle", cx=x, cy=y, r=4.5, class_="module") + text(
-            wide, high + 4.5, short(name, 15), class_="name", text_anchor=anchor,
+            wide, high + 4.5, short(name, self.room.letters), class_="name", text_anchor=anchor,
         )
 
     def arrow(self, edge: Edge, most: float) -> Markup:
         """A call, thicker where there are more of them; bent towards the middle."""
-        start, end = self.at(self.names.index(edge.asking)), self.at(self.names.index(edge.asked))
-        bend = bent(start, end)
+        start, bend, end = self.bend(edge)
         distance = hypot(end[0] - bend[0], end[1] - bend[1]) or 1.0
         tip = end[0] + (bend[0] - end[0]) * 9 / distance, end[1] + (bend[1] - end[1]) * 9 / distance
         kind = "remote" if edge.remote else "local"
         hint = f"{edge.asking} asks {edge.asked} {figures.plain(edge.calls)} times per action, {kind}"
         course = f"M{start[0]:.1f} {start[1]:.1f}Q{bend[0]:.1f} {bend[1]:.1f} {tip[0]:.1f} {tip[1]:.1f}"
         return element(
-            "path", element("title", hint), d=course, class_=f"call {kind}", marker_end=f"url(#{kind}-{self.index})",
+            "path", element("title", hint), d=course, class_=f"call {kind}", marker_end=f"url(#{kind}-{self.key})",
             stroke_width=1 + 4 * sqrt(min(edge.calls / most, 1.0) if most else 0.0),
         )
 
     def count(self, edge: Edge) -> Markup:
         """How many calls, where they cross."""
-        start, end = self.at(self.names.index(edge.asking)), self.at(self.names.index(edge.asked))
-        bend = bent(start, end)
-        x, y = ((one + 2 * two + three) / 4 for one, two, three in zip(start, bend, end, strict=True))
-        return text(x, y + 4, figures.number(edge.calls, like=10.0 if edge.calls >= 0.95 else 1.0), class_="calls", text_anchor="middle")
+        x, y = (0.09 * one + 0.42 * two + 0.49 * three for one, two, three in zip(*self.bend(edge), strict=True))
+        return text(x, y + 4, figures.plain(edge.calls), class_="calls", text_anchor="middle")
 
     def drawn(self) -> Markup:
         """The whole map."""
@@ -93,40 +114,38 @@ class Ring:
         remote = sorted((edge for edge in edges if edge.remote), key=lambda edge: edge.calls, reverse=True)
         lines = sorted(edges, key=lambda edge: edge.remote)
         inside = [
-            *(tip(kind, self.index) for kind in ("local", "remote")), self.bands(),
+            *(tip(kind, self.key) for kind in ("local", "remote")), self.bands(),
             *(self.arrow(edge, most) for edge in lines), *(self.count(edge) for edge in remote[:4]),
             *(self.module(rank, name) for rank, name in enumerate(self.names)),
         ]
         said = f"{self.side.name}: {len(self.side.services)} services; remote calls per action: " + (
             ", ".join(f"{edge.asking} to {edge.asked} {figures.plain(edge.calls)}" for edge in remote) or "none"
         )
-        return svg(Markup("").join(inside), width=WIDTH, height=HEIGHT, label=said, kind="ring")
+        return svg(Markup("").join(inside), width=self.room.width, height=self.room.height, label=said)
 
     def edges(self) -> Sequence[Edge]:
         """Calls, as far as they are known."""
         return self.side.profile.edges if self.side.profile else ()
 
 
-def bent(start: Place, end: Place) -> Place:
-    """Towards the middle, so that lines do not run along the ring, and a bit aside, so that ways back are seen."""
-    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-    aside = (start[1] - end[1]) * 0.08, (end[0] - start[0]) * 0.08
-    return middle[0] * 0.6 + CENTRE[0] * 0.4 + aside[0], middle[1] * 0.6 + CENTRE[1] * 0.4 + aside[1]
-
-
-def tip(kind: str, index: int) -> Markup:
+def tip(kind: str, key: str) -> Markup:
     """The head of an arrow."""
     shape = element("path", d="M0 0L7 3.5L0 7Z", class_=f"tip {kind}")
     return element(
-        "marker", shape, id=f"{kind}-{index}", viewBox="0 0 7 7", refX="5", refY="3.5", markerWidth="7",
+        "marker", shape, id=f"{kind}-{key}", viewBox="0 0 7 7", refX="5", refY="3.5", markerWidth="7",
         markerHeight="7", markerUnits="userSpaceOnUse", orient="auto",
     )
 
 
 def maps(found: Comparison) -> list[tuple[Side, Markup]]:
-    """One of each topology of the application."""
+    """One of each topology of the application; of one with a single service only where there is no other."""
     names = order_of(found)
-    return [
-        (side, Ring(side, names, index).drawn()) for index, side in enumerate(found.sides)
-        if side.ours and side.profile and names
-    ]
+    known = [(index, side) for index, side in enumerate(found.sides) if side.ours and side.profile and names]
+    split = [(index, side) for index, side in known if len(side.services) > 1]
+    return [(side, both(partial(sized, side, names, index))) for index, side in split or known]
+
+
+def sized(side: Side, names: Sequence[str], index: int, width: float) -> Markup:
+    """For desks or for phones."""
+    narrow = width < WIDE
+    return Ring(side, names, f"{index}{'n' if narrow else ''}", PHONE if narrow else DESK).drawn()

@@ -61,7 +61,8 @@ class Sheet:
     def __init__(self, rows: Rows, width: float, *, narrow: bool) -> None:
         self.rows, self.width, self.narrow = rows, width, narrow
         self.step = 44.0 if narrow else 30.0
-        self.left, self.right = (6.0, width - 8) if narrow else (232.0, width - 268)
+        longest = max((len(row.said) for group in rows.groups for row in group.rows), default=0)
+        self.left, self.right = (12.0, width - 14) if narrow else (232.0, width - 44 - min(7.4 * longest, width / 3))
         self.scale = rows.scale(self.left, self.right)
         heads = sum(28.0 for group in rows.groups if group.heading)
         self.foot = heads + sum(self.step * len(group.rows) + 10 for group in rows.groups)
@@ -109,8 +110,10 @@ class Sheet:
     def row(self, row: Row, top: float) -> Markup:
         """One figure."""
         if self.narrow:
-            names = text(16.0, top + 15, short(row.name, 22)), text(self.width, top + 15, row.said, text_anchor="end", class_="said")
-            return row.look.mark(6.0, top + 11) + Markup("").join(names) + row.marks(self.scale, top + 31)
+            free = int((self.width - 26) / 6.6) - len(row.said)
+            name = text(16.0, top + 15, short(row.name, max(free, 6)))
+            said = text(self.width, top + 15, row.said, text_anchor="end", class_="said")
+            return row.look.mark(6.0, top + 11) + name + said + row.marks(self.scale, top + 31)
         middle = top + self.step / 2
         name = text(22.0, middle + 5, short(row.name, 28))
         said = text(self.right + 24, middle + 5, row.said, class_="said")

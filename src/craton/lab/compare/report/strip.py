@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -55,13 +54,21 @@ def strip_row(isolation: Isolation, look: Look, kind: str) -> Row | None:
 
 
 def dots(blows: Sequence[Blow], look: Look) -> Marks:
-    """Services that survive equally stand one above the other."""
+    """Services that survive nearly equally share a disc."""
     def marks(scale: Scale, y: float) -> Markup:
-        level: dict[int, list[Blow]] = defaultdict(list)
-        for blow in blows:
-            level[round(scale.place(whole(blow)) / 9)].append(blow)
-        return Markup("").join(pile(those, scale, y, look) for those in level.values())
+        return Markup("").join(pile(those, scale, y, look) for those in near(blows, scale))
     return marks
+
+
+def near(blows: Sequence[Blow], scale: Scale) -> list[list[Blow]]:
+    """Those together whose marks would hide each other."""
+    piles: list[list[Blow]] = []
+    for blow in sorted(blows, key=whole):
+        if piles and scale.place(whole(blow)) - scale.place(whole(piles[-1][0])) < 20:
+            piles[-1].append(blow)
+        else:
+            piles.append([blow])
+    return piles
 
 
 def pile(blows: Sequence[Blow], scale: Scale, y: float, look: Look) -> Markup:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from craton.lab.compare.report import figures
 from craton.lab.compare.report.strip import whole
-from craton.lab.compare.results import ActionCost, ActionLatency, Blow, Comparison, Edge, Estimate, Ratio, Side
+from craton.lab.compare.results import ActionCost, ActionLatency, Advice, Blow, Comparison, Edge, Estimate, Ratio, Side
 
 MORE_IS_BETTER = ("capacity",)
 SPOKEN = {
@@ -104,9 +104,42 @@ def cost_of(side: Side, action: str) -> ActionCost | None:
     return next((one for one in (side.profile.mix, *side.profile.actions) if one.action == action), None)
 
 
+def costs_of(found: Comparison, action: str) -> list[tuple[Side, ActionCost]]:
+    """What an action makes happen on each side that was observed."""
+    return [(side, one) for side in found.sides if (one := cost_of(side, action))]
+
+
+def latencies_of(found: Comparison, action: str) -> list[tuple[Side, ActionLatency]]:
+    """The latency of an action on each side that was measured."""
+    return [(side, one) for side in found.sides if (one := latency_of(side, action))]
+
+
 def actions_of(found: Comparison) -> list[str]:
     """All actions, in the order of the mix; those of which something is known."""
     return list(found.method.mix)
+
+
+def advice_of(found: Comparison) -> list[tuple[Advice, list[Side]]]:
+    """Each piece of advice once, with all sides that it was found on."""
+    pieces: dict[tuple[str, str, str], tuple[Advice, list[Side]]] = {}
+    for side in found.sides:
+        for one in side.advice:
+            pieces.setdefault((one.kind, one.method, one.statement), (one, []))[1].append(side)
+    return list(pieces.values())
+
+
+def sides_named(found: Comparison) -> str:
+    """How many of what is compared."""
+    ours = sum(side.ours for side in found.sides)
+    beside = len(found.sides) - ours
+    said = f"{ours} structure" + ("" if ours == 1 else "s")
+    return said + (f" and {beside} program" + ("" if beside == 1 else "s") + " beside" if beside else "")
+
+
+def finest(found: Comparison) -> str:
+    """The topology with most services: what survives there is shown in full at once."""
+    struck = [side for side in found.sides if side.ours and side.isolation]
+    return max(struck, key=lambda side: len(side.services)).name if struck else ""
 
 
 def blows_of(blows: Sequence[Blow]) -> dict[str, dict[str, Blow]]:

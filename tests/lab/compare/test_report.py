@@ -1,0 +1,216 @@
+"""The page of a comparison: whole whatever was found, harmless whatever it is called, readable on any screen."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from math import inf, nan
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from craton.lab.compare.report import figures
+from craton.lab.compare.report.drawing import apart
+from craton.lab.compare.report.page import page
+from craton.lab.compare.report.scales import Linear, Logarithmic, Percentiles, linear, logarithmic
+from craton.lab.compare.results import Estimate
+from tests.lab.compare.sample import VARIANTS, whole
+from tests.lab.compare.sample_sides import estimated
+
+AXE = Path(__file__).parents[2] / "node/node_modules/axe-core/axe.min.js"
+QUIETLY = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)
+SHOTS = os.environ.get("CRATON_SHOTS")
+"""A folder for pictures of the page, for people to look at."""
+Colour = Literal["light", "dark"]
+LOOKS: dict[str, tuple[int, Colour]] = {
+    "wide-light": (1280, "light"), "narrow-dark": (375, "dark"), "narrow-light": (375, "light"),
+    "wide-dark": (1280, "dark"), "middle-light": (800, "light"),
+}
+CHECK = """async only => (await axe.run({runOnly: only})).violations.map(one => [one.id, one.help, ...one.nodes.map(
+    node => node.html.slice(0, 200) + " " + node.any.concat(node.all).map(check => check.message).join("; ")
+)].join(" | "))"""
+ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
+"""What a page that is right on one screen may have wrong on another."""
+OUTSIDE = """() => [...document.querySelectorAll("svg text")].filter(one => {
+    const text = one.getBoundingClientRect(), svg = one.ownerSVGElement.getBoundingClientRect();
+    return text.width && (text.left < svg.left - 1 || text.right > svg.right + 1 || text.top < svg.top - 1 ||
+        text.bottom > svg.bottom + 1);
+}).map(one => one.textContent)"""
+"""Words in a drawing that are cut off."""
+
+
+class Reader(HTMLParser):
+    """What a page consists of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.addresses, self.ids = list[str](), list[str](), list[str]()
+        self.words, self.attributes = "", list[str]()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, once for all tests."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert found, "there is no chromium: run scripts/system"
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=found, args=[*QUIETLY])
+        yield browser
+        await browser.close()
+
+
+async def shown(browser: Browser, tmp_path: Path, name: str) -> tuple[Page, list[str]]:
+    """A page, and what it asked for or complained about."""
+    file = tmp_path / "page.html"
+    file.write_text(page(VARIANTS[name]()))
+    context = await browser.new_context(reduced_motion="reduce")
+    opened, said = await context.new_page(), list[str]()
+    opened.on("request", lambda request: said.append(request.url))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("dialog", lambda dialog: said.append(dialog.message))
+    await opened.goto(file.as_uri())
+    assert said.pop(0) == file.as_uri()
+    return opened, said
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_page_is_whole_whatever_was_found(name: str) -> None:
+    read = Reader(page(VARIANTS[name]()))
+    assert len(read.ids) == len(set(read.ids))
+    assert {address.removeprefix("#") for address in read.addresses} <= set(read.ids)
+    assert {"h1", "main", "table"} <= set(read.tags) and "How it was measured" in read.words
+    assert not re.search(r"\b(None|nan|inf|Undefined)\b|\[\]|\{\}", read.words)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_page_is_one_file_that_runs_nothing(name: str) -> None:
+    read = Reader(page(VARIANTS[name]()))
+    assert not {"script", "img", "link", "iframe", "object", "form"} & set(read.tags)
+    assert not [attribute for attribute in read.attributes if attribute.startswith("on")]
+    assert all(address.startswith("#") for address in read.addresses)
+    assert not re.search(r"url\((?!#)|@import", page(VARIANTS[name]()))
+
+
+def test_what_was_not_measured_has_no_section() -> None:
+    assert set(Reader(page(VARIANTS["bare"]())).ids) == {"glance", "method"}
+    assert {"isolation", "overload", "throughput"} <= set(Reader(page(whole())).ids)
+    assert not {"isolation", "overload", "throughput"} & set(Reader(page(VARIANTS["steady only"]())).ids)
+
+
+def test_the_verdict_and_what_speaks_against_it_come_before_any_figure() -> None:
+    found = whole()
+    text = Reader(page(found)).words
+    order = [text.index(words) for words in (*found.verdict.reasons, *found.verdict.against, "At a glance")]
+    assert order == sorted(order)
+    assert text.index("fastapi-monolith: 0.8") < text.index("At a glance")  # it needs less memory: a losing case
+
+
+def test_fewer_rounds_than_five_are_called_a_look() -> None:
+    assert "A look, not a measurement" in page(VARIANTS["alone"]())
+    assert "A look, not a measurement" not in page(whole())
+
+
+def test_every_mean_in_the_first_table_has_its_interval() -> None:
+    found = whole()
+    text = Reader(page(found)).words
+    for side in found.sides:
+        assert side.steady
+        assert figures.written(side.steady.cpu.mean, figures.SECONDS) in text
+        assert figures.interval(side.steady.cpu, figures.SECONDS) in text
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", VARIANTS)
+async def test_a_page_is_accessible_and_fits_every_screen(browser: Browser, tmp_path: Path, name: str) -> None:
+    opened, said = await shown(browser, tmp_path, name)
+    await opened.add_script_tag(path=AXE)
+    await opened.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
+    wrong = []
+    for index, (look, (width, colour)) in enumerate(list(LOOKS.items())[: 5 if name == "whole" or SHOTS else 2]):
+        await opened.set_viewport_size({"width": width, "height": 800})
+        await opened.emulate_media(color_scheme=colour)
+        wrong += [f"{look}: {one}" for one in await opened.evaluate(CHECK, OF_LOOKS if index else ALL)]
+        wrong += [f"{look}: cut off: {one}" for one in await opened.evaluate(OUTSIDE)]
+        if await opened.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+            wrong.append(f"{look}: the page is wider than the screen")
+        if SHOTS:
+            await opened.screenshot(path=f"{SHOTS}/comparison-{name}-{look}.png", full_page=True)
+    assert not wrong, "\n".join(wrong)
+    assert not said
+    await opened.context.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_page_can_be_printed(browser: Browser, tmp_path: Path) -> None:
+    opened, _ = await shown(browser, tmp_path, "whole")
+    await opened.emulate_media(media="print")
+    await opened.set_viewport_size({"width": 703, "height": 1000})  # what A4 leaves within its margins
+    assert await opened.evaluate("() => document.documentElement.scrollWidth") <= 703
+    assert not await opened.evaluate(OUTSIDE)
+    sheet = await opened.pdf(prefer_css_page_size=True, path=f"{SHOTS}/comparison.pdf" if SHOTS else None)
+    assert sheet.startswith(b"%PDF") and 3 < sheet.count(b"/Type /Page\n") < 20
+    await opened.context.close()
+
+
+@pytest.mark.parametrize(("value", "units", "text"), [
+    (0.00387, figures.SECONDS, "3.87 ms"), (0.0009996, figures.SECONDS, "1.00 ms"), (31.04, figures.SECONDS, "31.0 s"),
+    (0.0, figures.SECONDS, "0 µs"), (71_000_000, figures.BYTES, "71.0 MB"), (1234.0, figures.RATE, "1,234 /s"),
+    (2.7182, figures.TIMES, "2.72×"), (0.1234, figures.TIMES, "0.12×"), (nan, figures.SECONDS, "–"),
+    (inf, figures.BYTES, "–"), (4.2e30, figures.RATE, "4.2e+30 /s"),
+])
+def test_figures_have_units_and_three_digits(value: float, units: figures.Units, text: str) -> None:
+    assert figures.written(value, units).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_an_interval_is_written_in_the_unit_of_its_mean() -> None:
+    assert figures.interval(estimated([0.00098, 0.00099, 0.00102]), figures.SECONDS) == "945 to 1,048"
+    assert figures.interval(Estimate(mean=1.0, low=1.0, high=1.0, rounds=(1.0,)), figures.SECONDS) == ""
+
+
+def test_what_was_lost_in_part_never_looks_whole() -> None:
+    shares = [figures.share(value).replace("\N{NO-BREAK SPACE}", " ") for value in (1.0, 0.9996, 0.94, 0.001, 0.0)]
+    assert shares == ["100 %", "99.9 %", "94 %", "0.1 %", "0 %"]
+
+
+def test_what_was_set_has_no_digits_that_were_not_measured() -> None:
+    assert figures.exactly(60.0) == "60" and figures.plain(2.0) == "2" and figures.plain(0.58) == "0.58"
+    assert figures.tick_seconds(0.1).replace("\N{NO-BREAK SPACE}", " ") == "100 ms"
+
+
+def test_scales_keep_order_and_never_leave_their_ends() -> None:
+    for scale in (Linear(10.0, 0.0, 100.0), Logarithmic(0.01, 10.0, 0.0, 100.0), Percentiles(0.999, 0.0, 100.0)):
+        places = [scale.place(value) for value in (-1.0, 0.0, 0.02, 0.5, 0.99, 5.0, 1e9, inf)]
+        assert places == sorted(places) and places[0] == 0.0 and places[-1] == 100.0
+        assert all(0 <= scale.place(tick) <= 100 for tick in scale.ticks()) and len(scale.ticks()) > 1
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [1e-9], [1e-9, 1e12], [inf, nan], [5.0, 5.0]])
+def test_scales_are_made_of_any_values(values: list[float]) -> None:
+    for scale in (linear(values, start=0.0, end=1.0), logarithmic(values, start=0.0, end=1.0)):
+        assert 1 < len(scale.ticks()) < 40 and all(0 <= scale.place(value) <= 1 for value in values)
+
+
+def test_labels_are_kept_apart_and_near_to_their_lines() -> None:
+    assert apart([50.0, 10.0], gap=19.0, low=0.0, high=100.0) == [50.0, 10.0]
+    places = apart([50.0, 50.0, 50.0, 99.0, 99.0], gap=19.0, low=0.0, high=100.0)
+    assert all(after - before >= 18.9 for before, after in zip(sorted(places), sorted(places)[1:], strict=False))
