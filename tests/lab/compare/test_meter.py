@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from craton.lab.compare import meter
+from craton.lab.compare import meter, processes
 from craton.lab.compare.meter import Meter, Used, memory_of
+from craton.lab.compare.processes import families, family
 from craton.lab.compare.stand import PartNow, Stand
-from craton.lab.compare.standing import families, family
 
 WORKER = """
 import mmap, os, subprocess, sys, time
@@ -127,3 +128,12 @@ async def test_memory_that_is_shared_counts_once() -> None:
         await tell(process, f"share {much}")
         assert len(side.parts()[0].pids) == 3
         assert much <= memory_of(stand_of(side))["work"] - before < 1.5 * much
+
+
+def test_what_the_kernel_tells_of_a_process_is_what_other_systems_tell() -> None:
+    before = time.process_time()
+    found, other = processes.linux_life_of(os.getpid()), processes.other_life_of(os.getpid())
+    assert found.parent == other.parent == os.getppid()
+    assert found.seconds == pytest.approx(other.seconds, abs=0.1)
+    assert found.seconds >= before
+    assert processes.life_of(2**22 + 1) is None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import psutil
 
+from craton.lab.compare.processes import Life, life_of
 from craton.lab.compare.stand import PartKind, PartNow, Stand
 
 INTERVAL = 1.0
@@ -25,14 +24,6 @@ class Used:
     name: str
     kind: PartKind
     processes: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """A process as it was when last seen: who started it, and the seconds that it and those it waited for have used."""
-
-    parent: int
     seconds: float
 
 
@@ -102,25 +93,8 @@ class Meter:
 
 def lives_of(pids: Sequence[int]) -> Mapping[Key, Life]:
     """These processes as they are now."""
-    found = {}
-    for pid in pids:
-        with suppress(psutil.Error):
-            process = psutil.Process(pid)
-            with process.oneshot():
-                times = process.cpu_times()
-                own = clock_of(pid) or times.user + times.system
-                life = Life(process.ppid(), own + times.children_user + times.children_system)
-                found[pid, process.create_time()] = life
-    return found
-
-
-def clock_of(pid: int) -> float:
-    """The seconds that a process has used, with all its threads, finer than the system's ticks; 0 where that is not to
-    be had. The number is what clock_getcpuclockid(3) gives on Linux."""
-    try:
-        return time.clock_gettime(~pid << 3 | 2)
-    except (OSError, AttributeError, OverflowError):
-        return 0.0
+    found = {pid: life_of(pid) for pid in pids}
+    return {(pid, life.began): life for pid, life in found.items() if life}
 
 
 def memory_of(stand: Stand) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ import psutil
 
 from craton.calls.links.rpc.address import Address
 from craton.errors import CratonError, SettingsError
+from craton.lab.compare.processes import families, family
 from craton.lab.compare.servers import Server
 from craton.lab.compare.stand import PartKind, PartNow, Trouble
 from craton.run.child import NOWHERE, Child, Program
@@ -141,20 +142,6 @@ class Standing:
         ports = {port for (port,) in await self.server.ask(query)}
         found = {part.name: ports & ports_of(part.pids) for part in self.parts() if part.kind != "database"}
         return {name: len(own) for name, own in found.items()}
-
-
-def families() -> Mapping[int, Sequence[int]]:
-    """The children of every process on this machine."""
-    found: dict[int, list[int]] = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            found.setdefault(process.ppid(), []).append(process.pid)
-    return found
-
-
-def family(pid: int, below: Mapping[int, Sequence[int]]) -> list[int]:
-    """A process, and all that it started, directly or not."""
-    return [pid, *(descendant for child in below.get(pid, ()) for descendant in family(child, below))]
 
 
 def confine(pid: int, cores: Sequence[int]) -> None:
