@@ -16,7 +16,7 @@ from bench.baselines.json import ANYTHING, reader
 
 T = TypeVar("T")
 U = TypeVar("U")
-PATIENCE = 0.3
+PATIENCE = float(os.environ.get("PATIENCE", "0.3"))
 """Seconds that a page waits for what it can do without."""
 LIMIT = aiohttp.ClientTimeout(total=5)
 JSON = {"Content-Type": "application/json"}
