@@ -1,9 +1,10 @@
 """`python -m bench.structures`: the store beside the same written by hand, each together and as services, in one run.
 
 The sides stand at once, each with a durable PostgreSQL server of its own and Envoy in front; while one is measured the
-others rest. Every round loads each side with the same arrivals; a ratio is that of one round, since what slows a
-machine slows all. CPU is that of services and gateway, the database's is told apart; the payment provider's is not
-counted.
+others rest. Every round loads each side with the same arrivals, and a ratio is that of one round, since what slows a
+machine slows all. CPU is that of services and gateway; the database's is told apart, and the payment provider's is not
+counted. It is what `craton compare` measures, with the parts that it is made of; that the sides do the same,
+tests/baselines see to.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from math import exp, log
 from pathlib import Path
 from statistics import fmean
 
 from apps.store.scenarios import shopping
-from craton.lab.compare.meter import Meter
 from craton.lab.compare.resting import alone
+from craton.lab.compare.results import Estimate
+from craton.lab.compare.rounds import COUNTED, Round, Rounds
 from craton.lab.compare.stand import Setup, Stand
 from craton.lab.compare.stand_beside import beside_stand
 from craton.lab.compare.stand_craton import craton_stand
+from craton.lab.compare.statistics import times
 from craton.lab.load.generator import Generator
 
 SCENARIO = "apps.store.scenarios:shopping"
@@ -32,22 +34,6 @@ SETUP = Setup(package="apps.store", settings=shopping.settings)
 MONOLITH, SERVICES = "store monolith", "store microservices"
 BESIDE_MONOLITH, BESIDE_SERVICES = "FastAPI monolith", "FastAPI microservices"
 SIDES = (MONOLITH, SERVICES, BESIDE_MONOLITH, BESIDE_SERVICES)
-COUNTED = ("service", "gateway", "worker")
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a round found about one side. CPU is in milliseconds a request, latency in milliseconds an action."""
-
-    cpu: float
-    gateway: float  # what of that is the gateway's
-    database: float
-    p50: float
-    p95: float
-    p99: float
-    done: float  # actions a second
-    failed: float  # share
-    lag: float  # by which the generator itself was late, 99th percentile
 
 
 @dataclass(frozen=True)
@@ -67,18 +53,6 @@ GOALS = (
     Goal("CPU per request", "cpu", MONOLITH, BESIDE_SERVICES, 12),
     Goal("CPU per request", "cpu", MONOLITH, BESIDE_MONOLITH, 2),
 )
-Rounds = dict[str, list[Figures]]
-
-
-def ratios(rounds: Rounds, goal: Goal, figure: str) -> list[float]:
-    """How many times more the peer needs, round by round."""
-    pairs = zip(rounds[goal.peer], rounds[goal.ours], strict=True)
-    return [getattr(peer, figure) / getattr(ours, figure) for peer, ours in pairs]
-
-
-def typical(values: Sequence[float]) -> float:
-    """The mean of ratios: on logarithms, so that a ratio and its inverse weigh the same."""
-    return exp(fmean(log(value) for value in values))
 
 
 @asynccontextmanager
@@ -97,74 +71,78 @@ async def standing(names: Sequence[str]) -> AsyncIterator[dict[str, Stand]]:
         yield sides
 
 
-async def measure(stand: Stand, generator: Generator, *, rate: float, seconds: float, seed: int) -> Figures:
-    """One side, for some seconds, after a warm-up that is not counted."""
-    await generator.open(rate=rate, seconds=max(2.0, seconds / 4), seed=seed + 1000)
-    async with Meter(stand) as meter:
-        load = await generator.open(rate=rate, seconds=seconds, seed=seed)
-    used = {kind: sum(part.seconds for part in meter.used if part.kind == kind) for kind in (*COUNTED, "database")}
-    each, quantiles = 1e3 / load.requests, load.quantiles()
-    cpu, gateway, database = sum(used[kind] for kind in COUNTED) * each, used["gateway"] * each, used["database"] * each
-    return Figures(
-        cpu=cpu, gateway=gateway, database=database,
-        p50=quantiles["p50"] * 1e3, p95=quantiles["p95"] * 1e3, p99=quantiles["p99"] * 1e3, done=load.throughput,
-        failed=load.share_failed(), lag=load.lag * 1e3,
-    )
-
-
-async def compare(chosen: argparse.Namespace) -> Rounds:
+async def compare(chosen: argparse.Namespace) -> dict[str, Rounds]:
     """All rounds; who goes first changes from round to round."""
-    rounds: Rounds = {name: [] for name in chosen.sides}
     async with standing(chosen.sides) as sides, AsyncExitStack() as stack:
         generators = {n: await stack.enter_async_context(Generator(SCENARIO, s.url)) for n, s in sides.items()}
+        rounds = {name: Rounds(stand) for name, stand in sides.items()}
         for number in range(chosen.rounds):
             turn = number % len(chosen.sides)
             for name in (*chosen.sides[turn:], *chosen.sides[:turn]):
                 async with alone(sides[name], list(sides.values())):
-                    found = await measure(
-                        sides[name], generators[name], rate=chosen.rate, seconds=chosen.seconds, seed=number
+                    found = await rounds[name].measure(
+                        generators[name], rate=chosen.rate, seconds=chosen.seconds, warmup=chosen.warmup, seed=number
                     )
-                rounds[name].append(found)
-                print(f"round {number + 1}, {name}: {line(found)}", file=sys.stderr, flush=True)
+                print(f"round {number + 1}, {name}: {told(found)}", file=sys.stderr, flush=True)
     return rounds
 
 
-def line(found: Figures) -> str:
+def told(found: Round) -> str:
     """What a round found, in one line."""
+    load, quantiles = found.load, found.load.quantiles()
+    latency = ", ".join(f"{name} {quantiles[name] * 1e3:.1f}" for name in ("p50", "p95", "p99"))
+    failed = f"; failed {load.failed()}: {dict(load.errors())}" if load.failed() else ""
+    gateway, database = found.cpu("gateway") * 1e3, found.cpu("database") * 1e3
     return (
-        f"CPU {found.cpu:.2f} ms a request (gateway {found.gateway:.2f}), database {found.database:.2f}; "
-        f"p50 {found.p50:.1f}, p95 {found.p95:.1f}, p99 {found.p99:.1f} ms; "
-        f"{found.done:.1f}/s, failed {found.failed:.1%}, generator late {found.lag:.1f} ms"
+        f"CPU {found.cpu(*COUNTED) * 1e3:.2f} ms a request (gateway {gateway:.2f}), database {database:.2f}; "
+        f"{latency} ms; {load.throughput:.1f}/s, generator late {load.lag * 1e3:.1f} ms{failed}"
     )
 
 
-def show_figures(rounds: Rounds) -> None:
+def show_figures(rounds: dict[str, Rounds]) -> None:
     """The means of each side."""
+    names = ("cpu", "gateway", "cpu_database", "p50", "p95", "p99")
     print(f"\n{'':22} {'CPU':>7} {'gateway':>8} {'database':>9} {'p50':>7} {'p95':>7} {'p99':>7} {'failed':>7}")
-    for name, found in rounds.items():
-        mean = {figure: fmean(getattr(one, figure) for one in found) for figure in Figures.__dataclass_fields__}
-        print(
-            f"{name:22} {mean['cpu']:7.2f} {mean['gateway']:8.2f} {mean['database']:9.2f} {mean['p50']:7.1f} "
-            f"{mean['p95']:7.1f} {mean['p99']:7.1f} {mean['failed']:7.1%}"
-        )
+    for name, side in rounds.items():
+        cells = [f"{mean_of(side, figure):{width}.2f}" for figure, width in zip(names, (7, 8, 9, 7, 7, 7), strict=True)]
+        failed = fmean(each.load.share_failed() for each in side.found)
+        print(f"{name:22} {' '.join(cells)} {failed:7.1%}")
     print("CPU, the gateway's in it, and the database's: milliseconds of processors a request. Latency: milliseconds.")
 
 
-def show_goals(rounds: Rounds) -> bool:
+def mean_of(side: Rounds, figure: str) -> float:
+    """The mean of a figure over all rounds, in milliseconds."""
+    values = [each.cpu("gateway") for each in side.found] if figure == "gateway" else side.figures(figure)
+    return fmean(values) * 1e3
+
+
+def show_goals(rounds: dict[str, Rounds]) -> bool:
     """The goals, and whether all that could be looked at are reached."""
-    print(f"\n{'':17} {'ours':20} {'against':22} {'times less':>10}  {'by rounds':>13} {'goal':>5}  database's CPU")
+    print(f"\n{'':16} {'ours':19} {'against':21} {'times less':27} {'by rounds':>13} {'goal':>5}  database's CPU")
     reached = True
     for goal in GOALS:
         if goal.ours not in rounds or goal.peer not in rounds:
             continue
-        found, database = ratios(rounds, goal, goal.figure), ratios(rounds, goal, "database")
-        reached &= typical(found) >= goal.times
-        spread, verdict = f"{min(found):.2f} to {max(found):.2f}", "" if typical(found) >= goal.times else "  MISSED"
+        found, database = ratio(rounds, goal, goal.figure), ratio(rounds, goal, "cpu_database")
+        spread, verdict = f"{min(found.rounds):.2f} to {max(found.rounds):.2f}", "reached"
+        if found.mean < goal.times:
+            reached, verdict = False, "MISSED"
         print(
-            f"{goal.what:17} {goal.ours:20} {goal.peer:22} {typical(found):10.2f}  {spread:>13} {goal.times:5g}  "
-            f"{typical(database):.2f} ({min(database):.2f} to {max(database):.2f}){verdict}"
+            f"{goal.what:16} {goal.ours:19} {goal.peer:21} {shown(found):27} {spread:>13} {goal.times:5g}  "
+            f"{shown(database)}  {verdict}"
         )
+    print("Times less: the mean of the rounds, and the interval that holds the true one with 95 % confidence.")
     return reached
+
+
+def ratio(rounds: dict[str, Rounds], goal: Goal, figure: str) -> Estimate:
+    """How many times more the peer needs."""
+    return times(rounds[goal.peer].figures(figure), rounds[goal.ours].figures(figure))
+
+
+def shown(found: Estimate) -> str:
+    """A ratio with its interval."""
+    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def arguments() -> argparse.Namespace:
@@ -172,6 +150,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.structures", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each time (default 10)")
+    parser.add_argument("--warmup", type=float, default=3.0, help="how long before, each time (default 3)")
     parser.add_argument("--rate", type=float, default=30.0, help="actions a second, the same for all (default 30)")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES, help="fewer sides (default: all)")
     return parser.parse_args()
