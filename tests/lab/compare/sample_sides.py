@@ -188,10 +188,10 @@ def profile(name: str) -> Profile:
         methods = {f"{asking} -> {asked}.get": calls * 0.8, f"{asking} -> {asked}.find": calls * 0.2}
         edges.append(Edge(asking=asking, asked=asked, calls=calls, remote=remote, size=size, methods=methods))
     edges.sort(key=lambda edge: edge.calls + 1000 * edge.remote, reverse=True)
-    calls, remote = sum(CALLS.values()), sum(one.calls for one in edges if one.remote)
+    calls, crossing = sum(CALLS.values()), sum(one.calls for one in edges if one.remote)
     alone = {"index": 1.1, "product": 1.0, "currency": 0.4, "add_to_cart": 0.8, "view_cart": 1.2, "checkout": 2.6}
-    actions = [cost_of(action, calls * times, remote * times) for action, times in alone.items()]
-    return Profile(actions=tuple(actions), mix=cost_of("all", calls, remote), edges=tuple(edges))
+    actions = [cost_of(action, calls * times, crossing * times) for action, times in alone.items()]
+    return Profile(actions=tuple(actions), mix=cost_of("all", calls, crossing), edges=tuple(edges))
 
 
 def cost_of(action: str, calls: float, remote: float) -> ActionCost:

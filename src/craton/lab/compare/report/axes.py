@@ -32,13 +32,13 @@ class Axes:
         left, right, foot, top = self.across.start, self.across.end, self.up.start, self.up.end
         parts = [text(0.0, top - 12, self.up_name, class_="axis")]
         for value in self.up.ticks():
-            y = self.up.place(value)
-            parts += [line(left, y, right, y, "grid"), text(left - 8, y + 4, self.up_unit(value), class_="tick", text_anchor="end")]
+            y, said = self.up.place(value), self.up_unit(value)
+            parts += [line(left, y, right, y, "grid"), text(left - 8, y + 4, said, class_="tick", text_anchor="end")]
         for value in self.across.ticks():
-            x = self.across.place(value)
-            parts += [line(x, foot, x, foot + 5, "grid"), text(x, foot + 19, self.across_unit(value), class_="tick", text_anchor="middle")]
-        parts += [line(left, foot, right, foot, "base"), text((left + right) / 2, foot + 39, self.across_name, class_="axis", text_anchor="middle")]
-        return Markup("").join(parts)
+            x, said = self.across.place(value), self.across_unit(value)
+            parts += [line(x, foot, x, foot + 5, "grid"), text(x, foot + 19, said, class_="tick", text_anchor="middle")]
+        name = text((left + right) / 2, foot + 39, self.across_name, class_="axis", text_anchor="middle")
+        return Markup("").join([*parts, line(left, foot, right, foot, "base"), name])
 
     def through(self, points: Points, kind: str) -> Markup:
         """A line through values."""

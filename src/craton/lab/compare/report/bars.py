@@ -72,7 +72,8 @@ def cost(found: Comparison) -> Markup | None:
         said = f"{figures.seconds(own.mean)} + {figures.seconds(base.mean)} database"
         rows.append(Row(look, side.name, said, cost_marks(side.steady)))
         ends += [own.high + base.mean, own.mean + base.high]
-    return drawn(rows, ends, figures.tick_seconds, "processor time per request", "Processor time per request of each side")
+    axis = "processor time per request"
+    return drawn(rows, ends, figures.tick_seconds, axis, "Processor time per request of each side")
 
 
 def memory(found: Comparison) -> Markup | None:
@@ -110,8 +111,8 @@ def ratios(found: Comparison) -> Markup | None:
     against = found.ratios[0].against
     said = "; ".join(f"{row.name} {row.said} {group.heading}" for group in groups for row in group.rows)
     return Rows(
-        groups=groups, scale=lambda start, end: logarithmic(bounds, start=start, end=end), unit=figures.tick_times, at=1.0,
-        axis=f"times as much as {against}", label=f"Times as much as {against}: {said}",
+        groups=groups, scale=lambda start, end: logarithmic(bounds, start=start, end=end), unit=figures.tick_times,
+        at=1.0, axis=f"times as much as {against}", label=f"Times as much as {against}: {said}",
     ).draw()
 
 
@@ -146,8 +147,9 @@ def scaling(found: Comparison) -> Markup | None:
     for side, look in with_look(found, "scaling"):
         rows = []
         for one in side.scaling:
-            said = f"{figures.estimate(one.capacity, figures.RATE)}, {figures.number(one.per_core)} per core"
-            rows.append(Row(look, one.what, said, rate_marks(one.capacity, look)))
+            brief = figures.estimate(one.capacity, figures.RATE)
+            said = f"{brief}, {figures.number(one.per_core)} per core"
+            rows.append(Row(look, one.what, said, rate_marks(one.capacity, look), brief))
             ends += [one.capacity.mean, one.capacity.high]
         groups.append(Group(side.name, rows))
     if not groups:

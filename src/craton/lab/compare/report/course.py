@@ -22,25 +22,27 @@ Course = Sequence[tuple[float, float, float, float]]
 
 def courses(found: Comparison) -> list[tuple[Side, Overload, Markup]]:
     """One of each side, all with the same scale of time and latency."""
-    return [
-        (side, side.overload, drawn(side.overload, look)) for side, look in with_look(found, "overload") if side.overload
-    ]
+    there = with_look(found, "overload")
+    return [(side, side.overload, drawn(side.overload, look)) for side, look in there if side.overload]
 
 
 def drawn(found: Overload, look: Look) -> Markup:
     """Two plots on one axis of time."""
     course = found.course
     across = time_scale(course)
-    rates = linear((value for _, asked, done, _ in course for value in (asked, done)), start=UPPER[0], end=UPPER[1], marks=4)
+    values = [value for _, asked, done, _ in course for value in (asked, done)]
+    rates = linear(values, start=UPPER[0], end=UPPER[1], marks=4)
     latency = logarithmic((p95 for *_, p95 in course), start=LOWER[0], end=LOWER[1], room=1.6, fine=False)
     above = Axes(across, rates, nothing, figures.plain, "", "actions a second")
     below = Axes(across, latency, figures.plain, figures.tick_seconds, "seconds", "95th percentile of latency")
+    kind = f"course {look.kind}"
     parts = [
-        above.drawn(), below.drawn(), asked_area(course, above), above.through([(at, done) for at, _, done, _ in course], f"course {look.kind}"),
-        below.through([(at, p95) for at, _, _, p95 in course if p95 > 0], f"course {look.kind}"),
-        *words(course, above),
+        above.drawn(), below.drawn(), asked_area(course, above),
+        above.through([(at, done) for at, _, done, _ in course], kind),
+        below.through([(at, p95) for at, _, _, p95 in course if p95 > 0], kind), *words(course, above),
     ]
-    back = "never recovered" if found.recovered_after is None else f"recovered after {figures.seconds(found.recovered_after)}"
+    after = found.recovered_after
+    back = "recovery was not seen" if after is None else f"recovered after {figures.seconds(after)}"
     label = f"{look.name} at {figures.times(found.times)} its capacity: {figures.share(found.done)} done, {back}"
     return svg(Markup("").join(parts), width=WIDTH, height=HEIGHT, label=label)
 

@@ -61,7 +61,8 @@ def rectangle(x: float, y: float, width: float, height: float, kind: str, hint: 
 
 def whisker(low: float, high: float, y: float, *, kind: str = "whisker", size: float = 4.0) -> Markup:
     """An interval along x, with ends, and a rim that lets it be seen on any bar."""
-    ends = f"M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {y - size:.1f}v{2 * size:.1f}M{high:.1f} {y - size:.1f}v{2 * size:.1f}"
+    upright = f" {y - size:.1f}v{2 * size:.1f}"
+    ends = f"M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f}{upright}M{high:.1f}{upright}"
     return element("path", d=ends, class_="rim") + element("path", d=ends, class_=kind)
 
 

@@ -14,9 +14,9 @@ Units = tuple[tuple[float, str], ...]
 SECONDS: Units = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 BYTES: Units = ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB"))
 RATE: Units = ((1.0, "/s"),)
-TIMES: Units = ((1.0, "×"),)
+TIMES: Units = ((1.0, "\N{MULTIPLICATION SIGN}"),)
 PLAIN: Units = ((1.0, ""),)
-NONE = "–"
+NONE = "\N{EN DASH}"
 """Stands where nothing was measured."""
 
 
@@ -61,8 +61,9 @@ def exactly(value: float, units: Units = PLAIN) -> str:
 
 
 def joined(text: str, unit: str) -> str:
-    """A narrow space that never breaks stands before a unit, none before a sign."""
-    return f"{text}{unit}" if unit in ("×", "") else f"{text}\N{NO-BREAK SPACE}{unit}"
+    """A space that never breaks stands before a unit, none before a sign."""
+    space = "" if unit in ("", TIMES[0][1]) else "\N{NO-BREAK SPACE}"
+    return f"{text}{space}{unit}"
 
 
 def seconds(value: float) -> str:

@@ -51,10 +51,10 @@ def distribution_sized(lines: Sequence[tuple[Look, ActionLatency]], width: float
     for look, one in lines:
         within = [point for point in one.curve if point[0] <= across.most]
         parts.append(axes.through(within, f"course {look.kind}"))
-        parts += [
-            axes.upright(share, held.low, held.high, f"whisker own {look.kind}") + look.mark(across.place(share), up.place(held.mean))
-            for name, share in MARKED.items() if (held := one.quantiles.get(name)) and share <= across.most
-        ]
+        for name, share in MARKED.items():
+            if (held := one.quantiles.get(name)) and share <= across.most:
+                parts.append(axes.upright(share, held.low, held.high, f"whisker own {look.kind}"))
+                parts.append(look.mark(across.place(share), up.place(held.mean)))
         ends.append((look, up.place(within[-1][1]) if within else frame.up[0]))
     return frame.sheet(Markup("").join(parts), label, ends)
 
@@ -86,9 +86,11 @@ def throughput_sized(lines: Sequence[Tried], width: float, label: str, objective
     """For one width."""
     frame = Frame([look for look, _, _ in lines], width, beside=False)
     steps = [step for _, those, _ in lines for step in those]
-    across = logarithmic([step.rate for step in steps], start=frame.across[0], end=frame.across[1], fine=not frame.narrow)
-    up = logarithmic([*(step.latency["p95"] for step in steps), objective], start=frame.up[0], end=frame.up[1])
-    axes = Axes(across, up, figures.plain, figures.tick_seconds, "actions asked for in a second", "95th percentile of latency")
+    rates, waits = [step.rate for step in steps], [step.latency["p95"] for step in steps]
+    across = logarithmic(rates, start=frame.across[0], end=frame.across[1], fine=not frame.narrow)
+    up = logarithmic([*waits, objective], start=frame.up[0], end=frame.up[1])
+    names = "actions asked for in a second", "95th percentile of latency"
+    axes = Axes(across, up, figures.plain, figures.tick_seconds, *names)
     limit = up.place(objective)
     parts = [
         axes.drawn(), line(across.start, limit, across.end, limit, "reference"),
@@ -96,11 +98,11 @@ def throughput_sized(lines: Sequence[Tried], width: float, label: str, objective
     for look, those, rate in lines:
         parts.append(axes.through(medians(those), f"course {look.kind}"))
         if len(rate.rounds) > 1:
-            parts.append(whisker(across.place(rate.low), across.place(rate.high), limit, kind=f"whisker own {look.kind}", size=7.0))
-        parts += [
-            look.mark(across.place(step.rate), up.place(step.latency["p95"]), kind="" if step.kept else "hollow", hint=step_said(step))
-            for step in those
-        ]
+            ends = across.place(rate.low), across.place(rate.high)
+            parts.append(whisker(*ends, limit, kind=f"whisker own {look.kind}", size=7.0))
+        for step in those:
+            x, y = across.place(step.rate), up.place(step.latency["p95"])
+            parts.append(look.mark(x, y, kind="" if step.kept else "hollow", hint=step_said(step)))
     name = f"objective {figures.tick_seconds(objective)}"
     parts.append(text(across.start + 4, limit - 7, name, class_="axis over"))
     return frame.sheet(Markup("").join(parts), label)
@@ -116,7 +118,5 @@ def step_said(step: Step) -> str:
 
 def medians(steps: Sequence[Step]) -> list[tuple[float, float]]:
     """One point for each rate, whatever the number of rounds in which it was tried."""
-    order = sorted(steps, key=lambda step: step.rate)
-    return [
-        (rate, median(step.latency["p95"] for step in those)) for rate, those in groupby(order, key=lambda step: step.rate)
-    ]
+    by_rate = groupby(sorted(steps, key=lambda step: step.rate), key=lambda step: step.rate)
+    return [(rate, median(step.latency["p95"] for step in those)) for rate, those in by_rate]

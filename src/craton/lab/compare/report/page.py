@@ -27,7 +27,7 @@ def environment() -> Environment:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as error:
-        raise SettingsError(f"the report needs what is not installed ({error}): pip install 'craton[compare]'.") from error
+        raise SettingsError(f"craton compare needs jinja2 ({error}): pip install 'craton[compare]'.") from error
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )

@@ -18,12 +18,13 @@ Marks = Callable[[Scale, float], Markup]
 
 @dataclass(frozen=True)
 class Row:
-    """One figure."""
+    """One figure; `brief` says it where there is less room."""
 
     look: Look
     name: str
     said: str
     marks: Marks
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,9 @@ class Sheet:
     def row(self, row: Row, top: float) -> Markup:
         """One figure."""
         if self.narrow:
-            free = int((self.width - 26) / 6.6) - len(row.said)
-            name = text(16.0, top + 15, short(row.name, max(free, 6)))
-            said = text(self.width, top + 15, row.said, text_anchor="end", class_="said")
+            words = row.brief or row.said
+            name = text(16.0, top + 15, short(row.name, max(int((self.width - 26) / 6.8) - len(words), 6)))
+            said = text(self.width, top + 15, words, text_anchor="end", class_="said")
             return row.look.mark(6.0, top + 11) + name + said + row.marks(self.scale, top + 31)
         middle = top + self.step / 2
         name = text(22.0, middle + 5, short(row.name, 28))

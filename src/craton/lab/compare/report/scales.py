@@ -11,8 +11,15 @@ from typing import Protocol
 class Scale(Protocol):
     """Maps values to places between `start` and `end`; what is beyond stands at the end."""
 
-    start: float
-    end: float
+    @property
+    def start(self) -> float:
+        """Where the axis begins."""
+        ...
+
+    @property
+    def end(self) -> float:
+        """Where it ends."""
+        ...
 
     def place(self, value: float) -> float:
         """Where the value stands."""

@@ -15,7 +15,7 @@ from craton.lab.compare.report.scales import Linear, Scale
 from craton.lab.compare.results import Blow, Comparison, Isolation
 
 HEADINGS: Mapping[str, str] = {
-    "killed": "One service is killed, and killed again when it starts", "slowed": "One service answers half a second late",
+    "killed": "One service is killed, again and again", "slowed": "One service answers half a second late",
     "failing": "One service answers with failures only",
 }
 

@@ -60,9 +60,10 @@ def survival(side: Side, kind: str) -> float | None:
 
 
 def better_elsewhere(found: Comparison) -> list[str]:
-    """Where another side is better than the first one, whatever the verdict is: intervals that do not reach 1."""
+    """Where another side is better than the first one, whatever the verdict: intervals that do not reach 1."""
     return [
-        f"{one.side}: {figures.estimate(one.times, figures.TIMES)} {SPOKEN.get(one.figure, one.figure)} of {one.against}"
+        f"{one.side}: {SPOKEN.get(one.figure, one.figure)} is {figures.estimate(one.times, figures.TIMES)} that of "
+        f"{one.against}"
         for one in found.ratios if better(one)
     ]
 
