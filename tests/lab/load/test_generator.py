@@ -57,7 +57,7 @@ async def test_its_own_lateness_is_told_and_counts_as_latency() -> None:
         load = await loading
     assert load.lag_most > 0.5
     assert load.lag > 0.3
-    assert load.quantiles()["max"] > 0.5
+    assert 1 - load.within(0.2) > 0.15  # of two seconds it slept 0.7: a quarter was due more than 0.2 s before it woke
     assert sum(second.due for second in load.course) == load.due == load.done()
 
 

@@ -153,7 +153,8 @@ async def test_arriving_is_done_once_by_each_visitor_and_not_measured() -> None:
         load = await come(place, knocking, rate=50, seconds=1)
         assert place.asked["/knock"] == load.visitors
     assert load.requests == load.due == load.done()
-    assert load.quantiles()["p50"] < 15 * SERVICE  # arriving takes 20
+    slow = round((1 - load.within(20 * SERVICE)) * load.due)
+    assert slow < load.visitors / 2  # arriving takes that long for each
 
 
 async def test_who_cannot_arrive_has_failed() -> None:
