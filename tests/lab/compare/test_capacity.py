@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from craton.lab.compare.capacity import Climb, Found, Restless, Search, capacity
 from craton.lab.compare.results import Estimate, Step
 from tests.lab.compare.little import LittleSide, Service, open_little, visiting
 
-QUICK = Search(seconds=1.5, warmup=0.3, first=40, precision=0.1, objective=0.2, patience=3)
+QUICK = Search(seconds=1.0, warmup=0.2, first=60, precision=0.2, objective=0.2, patience=2)
 
 
 def busy() -> float:
@@ -25,16 +27,16 @@ async def found(side: LittleSide, search: Search) -> Found:
 async def test_the_capacity_of_a_queue_is_its_slots_divided_by_the_time_of_each() -> None:
     front = Service(4, 0.025)  # 160 a second
     one = await found(LittleSide(front=front), QUICK)
-    # a machine that is busy makes sleeps longer; a step of 1.8 s hides 0.2 / 1.8 = 11 % too much, and precision is 10 %
-    assert 80 < one.rate < 160 * 1.25
+    # a busy machine makes sleeps longer; a step of 1.2 s hides 0.2 / 1.2 = 17 % too much, and precision is 20 %
+    assert 80 < one.rate < 160 * 1.3
     broken = min(step.rate for step in one.steps if not step.kept and step.rate > one.rate)
-    assert broken <= one.rate * 1.1 + 0.01
+    assert broken <= one.rate * 1.2 + 0.01
 
 
 async def test_where_the_first_rate_is_too_much_the_search_goes_down() -> None:
-    one = await found(LittleSide(front=Service(1, 0.05)), QUICK)  # 20 a second, and 40 are tried first
+    one = await found(LittleSide(front=Service(1, 0.05)), replace(QUICK, first=35))  # of which it can do 20
     assert not one.steps[0].kept
-    assert 5 < one.rate < 26
+    assert 5 < one.rate < 20 * 1.4
 
 
 async def test_a_side_that_fails_more_than_is_allowed_has_no_capacity() -> None:

@@ -42,21 +42,35 @@ def second(time: float, *, p95: float = 0.01, failed: int = 0) -> Second:
     return Second(time=time, due=10, started=10, done=10, failed=failed, p95=p95)
 
 
-def test_recovery_is_when_all_seconds_that_follow_are_good() -> None:
-    flood = Flood(capacity=10, seconds=2, after=8)
-    bad = {0, 1, 3}
-    slow = [second(time, p95=1.0 if time in bad else 0.01) for time in range(8)]
-    failing = [second(time, failed=time in bad) for time in range(8)]
-    assert recovered(slow, flood, good=0.1) == recovered(failing, flood, good=0.1) == 4
-    assert recovered([second(time) for time in range(8)], flood, good=0.1) == 0
+FOR_TEN = Flood(capacity=10, after=10)
+
+
+def after(*bad: int) -> list[Second]:
+    """Ten seconds, some of which were slow."""
+    return [second(number, p95=1.0 if number in bad else 0.01) for number in range(10)]
+
+
+def test_recovery_is_when_most_seconds_of_all_that_follows_are_good() -> None:
+    assert recovered(after(), FOR_TEN, good=0.1) == 0
+    assert recovered(after(0, 1, 2, 3), FOR_TEN, good=0.1) == 4
+    assert recovered(after(0, 1, 3), FOR_TEN, good=0.1) == 4
+
+
+def test_a_single_slow_second_is_no_trouble() -> None:
+    assert recovered(after(5), FOR_TEN, good=0.1) == 0
+    assert recovered(after(0, 1, 2, 8), FOR_TEN, good=0.1) == 3
+
+
+def test_seconds_in_which_too_much_fails_are_bad_too() -> None:
+    failing = [second(number, failed=number < 4) for number in range(10)]
+    assert recovered(failing, FOR_TEN, good=0.1) == 4
 
 
 def test_a_last_second_or_two_that_are_good_are_no_recovery() -> None:
-    flood = Flood(capacity=10, seconds=2, after=8)
-    assert recovered([second(time, p95=1.0 if time < 6 else 0.01) for time in range(8)], flood, good=0.1) is None
+    assert recovered(after(*range(8)), FOR_TEN, good=0.1) is None
+    assert recovered(after(0, 1, 7, 8, 9), FOR_TEN, good=0.1) is None
 
 
 def test_a_side_that_answers_nothing_has_not_recovered() -> None:
-    flood = Flood(capacity=10, seconds=2, after=8)
-    silent = [Second(time=time, due=10, started=10, done=0, failed=0, p95=0.0) for time in range(8)]
-    assert recovered(silent, flood, good=0.1) is None and recovered([], flood, good=0.1) is None
+    silent = [Second(time=number, due=10, started=10, done=0, failed=0, p95=0.0) for number in range(10)]
+    assert recovered(silent, FOR_TEN, good=0.1) is None and recovered([], FOR_TEN, good=0.1) is None

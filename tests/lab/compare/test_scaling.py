@@ -7,20 +7,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from craton.lab.compare.capacity import Climb, Search
 from craton.lab.compare.results import Estimate
 from craton.lab.compare.scaling import by_cores, by_processes, counts
 from craton.lab.compare.stand import Stand
 from tests.lab.compare.little import LittleSide, Service, open_little, visiting
 
-QUICK = Search(seconds=1.2, warmup=0.3, first=20, precision=0.2, objective=0.2, patience=3)
-
 
 async def seek(stand: Stand) -> Estimate:
-    """Its highest rate, roughly."""
+    """What it gets through when there is always somebody who waits: of a queue, that is the most that it can do."""
     assert isinstance(stand, LittleSide)
     async with visiting(stand) as driver:
-        rate = (await Climb(driver, QUICK, lambda: 0.0).run()).rate
+        rate = (await driver.closed(visitors=20, seconds=1.5, warmup=0.5, think=(0, 0))).throughput
     return Estimate(mean=rate, low=rate, high=rate, rounds=(rate,))
 
 

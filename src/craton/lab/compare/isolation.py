@@ -32,7 +32,7 @@ class Blows:
 
     rate: float = 20.0
     seconds: float = 5.0
-    limit: float = 1.0
+    limit: float = 2.0
     patience: float = 30.0
     kinds: tuple[Trouble, ...] = KINDS
     seed: int = 1
@@ -55,7 +55,8 @@ class Striking:
             if await self.healthy() is None:
                 break
             found.append(await self.strike(service, kind))
-        return Isolation(rate=self.blows.rate, seconds=self.blows.seconds, blows=tuple(found))
+        blows = self.blows
+        return Isolation(rate=blows.rate, seconds=blows.seconds, blows=tuple(found), limit=blows.limit)
 
     async def strike(self, service: str, kind: Trouble) -> Blow:
         """One service in one kind of trouble, while visitors come, and then again without."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from statistics import median
 
 from craton.lab.compare.driver import Driver
 from craton.lab.compare.results import Overload
 from craton.lab.load.figures import Second, Stage
 
-HOLD = 3
-"""Seconds in a row that must be good, so that a lucky one counts for nothing."""
+WINDOW = 5
+"""Seconds that are looked at together: single ones vary, so most of them must be good."""
 AGAIN = 2.0
 """How many times slower than before still counts as before: single seconds vary."""
 
@@ -25,7 +26,7 @@ class Flood:
     """How much, and how long: `usual` is the share of the capacity that comes for `before` seconds and, when it is
     over, for `after` seconds; in between, for `seconds`, it is `times` the capacity. A second is good again when at
     most the share `failures` of what ended in it failed, and its 95th percentile is within `objective` seconds, or
-    within twice what it was before.
+    within twice what it mostly was before.
     """
 
     capacity: float
@@ -46,7 +47,7 @@ async def overload(driver: Driver, flood: Flood) -> Overload:
         Stage(seconds=flood.before, rate=usual), Stage(seconds=flood.seconds, rate=flood.times * flood.capacity),
         Stage(seconds=flood.after, rate=usual),
     ], seed=flood.seed, warmup=1.0)
-    good = max(flood.objective, AGAIN * before.quantiles()["p95"])
+    good = max(flood.objective, AGAIN * median(second.p95 for second in before.course))
     return Overload(
         capacity=flood.capacity, times=flood.times, seconds=flood.seconds, before=before.quantiles(),
         during=during.quantiles(), done=1 - during.share_failed(),
@@ -56,10 +57,13 @@ async def overload(driver: Driver, flood: Flood) -> Overload:
 
 
 def recovered(after: Sequence[Second], flood: Flood, *, good: float) -> float | None:
-    """Seconds until all that follow are good; None where too few are left for that."""
-    bad = [number for number, second in enumerate(after) if not is_good(second, flood, good=good)]
-    until = bad[-1] + 1 if bad else 0
-    return float(until) if until + HOLD <= len(after) else None
+    """Seconds until most are good in each window that follows; None where that was not seen."""
+    bad = [not is_good(second, flood, good=good) for second in after]
+    windows = [range(first, first + WINDOW) for first in range(len(bad) - WINDOW + 1)]
+    troubled = [window for window in windows if sum(bad[number] for number in window) > WINDOW / 2]
+    if not windows or windows[-1] in troubled:
+        return None
+    return float(max((number + 1 for window in troubled for number in window if bad[number]), default=0))
 
 
 def is_good(second: Second, flood: Flood, *, good: float) -> bool:

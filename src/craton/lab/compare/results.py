@@ -176,6 +176,7 @@ class Isolation(Record, frozen=True, kw_only=True):
     rate: float
     seconds: float  # how long each trouble lasted
     blows: tuple[Blow, ...]
+    limit: float = 2.0  # within which an action must be done to have survived
 
 
 class Scaled(Record, frozen=True, kw_only=True):
