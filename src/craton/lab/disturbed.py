@@ -121,7 +121,7 @@ def observer_of(environment: Environment) -> Observer | None:
 def main() -> None:
     """Serve, ready for trouble."""
     gc.disable()  # until it is ready, as `craton serve` does
-    vars(serve)["Process"] = Disturbed
+    serve.Process = Disturbed  # type: ignore[attr-defined]  # what `craton serve` would open
     environment = Environment.parse(os.environ)
     serve.run(sys.argv[1], environment, observer=observer_of(environment))
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -54,8 +55,9 @@ class StandPlan(Plan):
     @classmethod
     def of(cls, plan: Plan, setup: Setup) -> StandPlan:
         """A plan, with what this comparison wants to be different."""
-        parts = {part.name: getattr(plan, part.name) for part in fields(plan)}
-        return cls(**parts | {"topology": multiplied(plan.topology, setup.replicas)}, told=setup.settings)
+        parts: dict[str, Any] = {part.name: getattr(plan, part.name) for part in fields(plan)}
+        parts["topology"] = multiplied(plan.topology, setup.replicas)
+        return cls(**parts, told=setup.settings)
 
     def members(self) -> Sequence[Sequence[Member]]:
         """What to start, in stages, and what each is a part of."""
