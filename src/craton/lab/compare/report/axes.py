@@ -64,7 +64,7 @@ def key_above(kinds: Sequence[Look], width: float) -> tuple[Markup, float]:
     """Names above a plot that has no room for them beside it, and how much room they take."""
     parts, x, y = [], 6.0, 10.0
     for look in kinds:
-        name = short(look.name, 34)
+        name = short(look.name, int(width / 12))
         room = 38 + 7.2 * len(name)
         if x > 6 and x + room > width:
             x, y = 6.0, y + 20

@@ -44,6 +44,7 @@ def distribution_sized(lines: Sequence[tuple[Look, ActionLatency]], width: float
     frame = Frame([look for look, _ in lines], width)
     shares = [share for _, one in lines for share, _ in one.curve if share < 1]
     values = [value for _, one in lines for _, value in one.curve]
+    values += [held.mean for _, one in lines for held in one.quantiles.values()]
     across = Percentiles(min(max(0.99, *shares, 0.99), 0.99995), *frame.across)
     up = logarithmic(values, start=frame.up[0], end=frame.up[1])
     axes = Axes(across, up, share_name, figures.tick_seconds, "percentile of actions", "latency")

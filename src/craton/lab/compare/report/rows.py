@@ -74,7 +74,7 @@ class Sheet:
         parts, top = [self.axis()], 0.0
         for group in self.rows.groups:
             if group.heading:
-                parts.append(text(0.0, top + 19, short(group.heading, 50 if self.narrow else 110), class_="heading"))
+                parts.append(text(0.0, top + 19, short(group.heading, int(self.width / 8)), class_="heading"))
                 top += 28
             for row in group.rows:
                 parts.append(self.row(row, top))
@@ -93,7 +93,8 @@ class Sheet:
             anchor = "start" if x - self.left < 14 else "end" if self.right - x < 14 else "middle"
             parts.append(text(x, self.foot + 16, said, class_="tick", text_anchor=anchor))
         middle = (self.left + self.right) / 2
-        parts.append(text(middle, self.foot + 36, self.rows.axis, class_="axis", text_anchor="middle"))
+        name = short(self.rows.axis, int(self.width / 9))
+        parts.append(text(middle, self.foot + 36, name, class_="axis", text_anchor="middle"))
         return Markup("").join(parts)
 
     def readable(self) -> list[tuple[float, str]]:
@@ -112,7 +113,7 @@ class Sheet:
         """One figure."""
         if self.narrow:
             words = row.brief or row.said
-            name = text(16.0, top + 15, short(row.name, max(int((self.width - 26) / 6.8) - len(words), 6)))
+            name = text(16.0, top + 15, short(row.name, max(int((self.width - 26) / 7) - len(words), 6)))
             said = text(self.width, top + 15, words, text_anchor="end", class_="said")
             return row.look.mark(6.0, top + 11) + name + said + row.marks(self.scale, top + 31)
         middle = top + self.step / 2

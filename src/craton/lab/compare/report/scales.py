@@ -35,6 +35,14 @@ def between(start: float, end: float, part: float) -> float:
     return start + (end - start) * min(max(part, 0.0), 1.0) if isfinite(part) else end
 
 
+def even(low: float, high: float, marks: int) -> tuple[float, ...]:
+    """Multiples of ones, twos or fives of a power of ten, some `marks` of them."""
+    rough = (high - low) / marks
+    power = 10.0 ** floor(log10(rough))
+    step = next(times * power for times in (1.0, 2.0, 5.0, 10.0) if times * power >= rough * 0.999)
+    return tuple(step * index for index in range(ceil(low / step * 0.9999), floor(high / step * 1.0001) + 1))
+
+
 @dataclass(frozen=True)
 class Linear:
     """Equal steps, from zero."""
@@ -49,11 +57,8 @@ class Linear:
         return between(self.start, self.end, value / self.high)
 
     def ticks(self) -> tuple[float, ...]:
-        """Ones, twos or fives of a power of ten."""
-        rough = self.high / self.marks
-        power = 10.0 ** floor(log10(rough))
-        step = next(times * power for times in (1.0, 2.0, 5.0, 10.0) if times * power >= rough * 0.999)
-        return tuple(step * index for index in range(floor(self.high / step * 1.0001) + 1))
+        """Equal steps."""
+        return even(0.0, self.high, self.marks)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ class Logarithmic:
         within = (1.0, 2.0, 5.0) if decades <= (3.2 if self.fine else 1.6) else (1.0,)
         powers = range(floor(log10(self.low)) - 1, ceil(log10(self.high)) + 1)
         found = (times * 10.0**power for power in powers if power % step == 0 for times in within)
-        return tuple(value for value in found if self.low * 0.999 <= value <= self.high * 1.001)
+        there = tuple(value for value in found if self.low * 0.999 <= value <= self.high * 1.001)
+        return there if len(there) > 1 else even(self.low, self.high, 3)
 
 
 @dataclass(frozen=True)
