@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import ARRAY, BindParameter, Integer, String, bindparam
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 POOL = 10
 """Connections of each engine, as many as a pool of ours has at most."""
@@ -58,4 +58,4 @@ def numbers(name: str) -> BindParameter[Any]:
     return bindparam(name, type_=ARRAY(Integer))
 
 
-__all__ = ["AsyncConnection", "AsyncEngine", "Database", "numbers", "opened", "texts"]
+__all__ = ["AsyncConnection", "Database", "numbers", "opened", "texts"]

@@ -11,14 +11,15 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from bench.baselines import joined
 from bench.baselines.database import AsyncConnection, Database, opened
 from bench.baselines.faults import Fault, Unavailable
 from bench.baselines.http import client
 from bench.baselines.parts import carts, catalog, inventory, notifications, orders, payments, recommendations, shipping
 from bench.baselines.provider import Intent, Provider
-from bench.baselines.shop import NEW, RELATED, Filled, Frame, Front, Shelf, Shown, in_cart, shelf
+from bench.baselines.shop import NEW, RELATED, Filled, Frame, Front, Shown, in_cart
 from bench.baselines.site import site
-from bench.baselines.values import Bought, Cart, Line, Money, Order, Paid, Product, Stock, Wanted, new_id
+from bench.baselines.values import Bought, Cart, Line, Money, Order, Paid, Wanted, new_id
 
 MAIL = Path(os.environ.get("MAIL", ".craton/mail"))
 WEBHOOK_SECRET = os.environ.get("WEBHOOK_SECRET", "whsec_store_simulation")
@@ -34,28 +35,22 @@ class Monolith:
     async def front(self, owner: str) -> Front:
         """The front page for a visitor."""
         async with self.database.reading() as db:
-            frame = await frame_of(db, owner)
-            new, popular = await catalog.newest(db, NEW), await suggested(db, [])
-            stock = await stock_of(db, new, popular)
-        return Front(frame, shelf(new, stock), shelf(popular, stock))
+            frame, new = await frame_of(db, owner), await joined.newest(db, NEW)
+            return Front(frame, new, await joined.suggested(db, [], RELATED))
 
     async def product(self, owner: str, sku: str) -> Shown:
         """A product's page."""
         async with self.database.reading() as db:
-            product = await catalog.product(db, sku)
-            frame, related = await frame_of(db, owner), await suggested(db, [sku])
-            stock = await stock_of(db, [product], related)
-        return Shown(frame, product, stock.get(sku), shelf(related, stock))
+            product, stock = await joined.product(db, sku)
+            return Shown(await frame_of(db, owner), product, stock, await joined.suggested(db, [sku], RELATED))
 
     async def filled(self, owner: str) -> Filled:
         """The cart's page."""
         async with self.database.reading() as db:
             categories, cart = await catalog.categories(db), await carts.mine(db, owner)
             skus = [line.sku for line in cart.lines]
-            found = await suggested(db, skus)
-            stock = {one.sku: one for one in await inventory.stock_of(db, [*skus, *(one.sku for one in found)])}
-        left = {sku: stock[sku].available for sku in skus if sku in stock}
-        return Filled(Frame(categories, in_cart(cart)), cart, left, shelf(found, stock))
+            left = {one.sku: one.available for one in await inventory.stock_of(db, skus)}
+            return Filled(Frame(categories, in_cart(cart)), cart, left, await joined.suggested(db, skus, RELATED))
 
     async def frame(self, owner: str) -> Frame:
         """What stands around other pages."""
@@ -160,18 +155,6 @@ async def frame_of(db: AsyncConnection, owner: str) -> Frame:
     return Frame(await catalog.categories(db), await carts.count(db, owner) if owner else 0)
 
 
-async def suggested(db: AsyncConnection, skus: list[str]) -> list[Product]:
-    """What goes with products."""
-    found = await catalog.lookup(db, await recommendations.also_bought(db, skus, RELATED))
-    return [product for product in found if product.status == "active"]
-
-
-async def stock_of(db: AsyncConnection, *shelves: list[Product]) -> dict[str, Stock]:
-    """The stock of all products on a page, by one statement."""
-    found = await inventory.stock_of(db, [one.sku for products in shelves for one in products])
-    return {stock.sku: stock for stock in found}
-
-
 @asynccontextmanager
 async def shop(app: FastAPI) -> AsyncIterator[Monolith]:
     """The shop, while the application runs."""
@@ -183,5 +166,3 @@ async def shop(app: FastAPI) -> AsyncIterator[Monolith]:
 
 
 app = site(shop)
-
-__all__ = ["Shelf", "app"]

@@ -16,7 +16,7 @@ from bench.baselines.faults import Fault, Unavailable
 from bench.baselines.parts.carts import MOST
 from bench.baselines.parts.orders import goods_of, totals_of
 from bench.baselines.rendering import go, page
-from bench.baselines.shop import Shop, in_cart
+from bench.baselines.shop import Shop
 from bench.baselines.values import Address, Cart, OrderLine, Wanted
 from bench.baselines.visit import CURRENCY, LONG, Visit, form_of, visit_of
 
@@ -202,5 +202,3 @@ def local(path: str) -> str:
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if plain and not parts.netloc and not parts.scheme else "/"
 
-
-__all__ = ["Pages", "in_cart"]
