@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from craton.cli_arguments import (
     add_asyncapi,
     add_certs,
+    add_compare,
     add_crashtest,
     add_diff,
     add_doctor,
@@ -109,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     add_migrate(command(migrate, "bring databases to what the modules need, or write a new revision"))
     add_new(command(new, "write a small application to start from"))
     add_crashtest(command(crashtest, "run an application, strike it at every failpoint, and audit what is left"))
+    add_compare(command(compare, "measure what an application costs and stands in each structure: should it be split?"))
     add_sagas(command(sagas, "show the sagas that have not ended; retry those that are parked"))
     add_jobs(command(jobs, "show the jobs of tasks, cancel them, retry those that failed; watch them"))
     add_letters(command(letters, "show the events that handlers could not apply; retry or discard them"))
@@ -262,8 +264,8 @@ def diff(asked: argparse.Namespace) -> None:
     import msgspec
 
     from craton.lab.diff.difference import difference
-    from craton.lab.recording.figures import traffic
     from craton.lab.diff.text import text
+    from craton.lab.recording.figures import traffic
     from craton.run.loading import load_application
 
     application, old = load_application(asked.application, asked.before)
@@ -396,6 +398,17 @@ def crashtest(asked: argparse.Namespace) -> None:
         print("\n\n".join(f"{summary(setting, results)}\n{matrix(setting, results)}" for setting, results in tried))
     if any(result.verdict == "failed" for _, results in tried for result in results):
         sys.exit(1)
+
+
+def compare(asked: argparse.Namespace) -> None:
+    """Measure structures against each other, and print what was found."""
+    try:
+        from craton.lab.compare.arguments import compare
+    except ModuleNotFoundError as error:
+        what = f"craton compare needs what is not installed ({error}): pip install 'craton[compare]'."
+        raise SettingsError(what) from error
+
+    compare(asked)
 
 
 def doctor(asked: argparse.Namespace) -> None:

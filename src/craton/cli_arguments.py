@@ -9,6 +9,8 @@ STATES = ("running", "undoing", "waiting", "parked", "done", "fault", "failed")
 """Of sagas."""
 JOB_STATES = ("queued", "leased", "done", "failed", "cancelled", "expired")
 """Of jobs."""
+STRUCTURES = "monolith,microservices"
+"""To be compared."""
 STATUSES = ("retrying", "waiting", "parked", "unknown")
 """Of letters."""
 
@@ -178,3 +180,25 @@ def add_certs(parser: argparse.ArgumentParser) -> None:
         "--services", required=True, metavar="A,B", help="of the topology; `gateway`, and `operator` for craton sagas",
     )
     parser.add_argument("--hosts", default="", metavar="A,B", help="further names and addresses in every certificate")
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """`craton compare apps.store --topologies monolith,microservices --html report.html`."""
+    with_application(parser).add_argument("--scenario", default="", help="of APPLICATION.scenarios (the only one)")
+    parser.add_argument("--topologies", default=STRUCTURES, metavar="A,B", help=f"({STRUCTURES})")
+    parser.add_argument(
+        "--beside", type=Path, action="append", default=[], metavar="FILE", help="a program beside; may be repeated",
+    )
+    parser.add_argument("--phases", default="", metavar="A,B", help="of what is measured (all)")
+    parser.add_argument("--quick", action="store_true", help="a look of a minute or two, not a measurement")
+    parser.add_argument("--rate", type=float, default=20.0, metavar="R", help="actions a second of steady rounds (20)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="so often each side is measured (5)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="of each round (10)")
+    parser.add_argument("--objective", default="100ms", help="that 95 of 100 keep at the highest rate (100ms)")
+    parser.add_argument("--gateway", choices=("craton", "envoy"), default="envoy", help="before services (envoy)")
+    parser.add_argument("--tls", type=Path, metavar="DIR", help="HTTPS: what `craton certs DIR` made")
+    parser.add_argument("--database", metavar="URL", help="postgresql://.../name (a server of its own for each side)")
+    parser.add_argument("--seed", type=int, default=1, help="of what is left to chance (1)")
+    parser.add_argument("--different", action="store_true", help="compare sides though they do not answer the same")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one page")
