@@ -3,10 +3,10 @@ answered is compared before anything is measured."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 
 from craton.errors import CratonError
 from craton.lab.compare.stand import Stand
@@ -17,6 +17,9 @@ from craton.lab.scenario import Action, Scenario
 TIMES = 3
 """How often each action is done."""
 SEED = 20_260
+LAPS, SETTLES = 3, 2.0
+"""How often the visitor goes at most, and seconds in between: events take their time, and with them pages that count
+what was bought."""
 AROUND = 60
 """Letters that are told before and after a difference."""
 HIDDEN = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -78,10 +81,11 @@ async def heard(stand: Stand, scenario: Scenario, *, authority: str | None = Non
     try:
         if scenario.arrive is not None:
             await tried(scenario.arrive, guest, stand)
-        for action in [*scenario.mix] * TIMES:
-            guest.heard = []
-            await tried(action, guest, stand)
-            found.append((action.__name__, guest.heard))
+        for action in scenario.mix:
+            for _ in range(TIMES):
+                guest.heard = []
+                await tried(action, guest, stand)
+                found.append((action.__name__, guest.heard))
     finally:
         guest.leave()
     return found
@@ -97,14 +101,27 @@ async def tried(action: Action, guest: Guest, stand: Stand) -> None:
 
 
 async def compare_answers(stands: Sequence[Stand], scenario: Scenario, *, authority: str | None = None) -> None:
-    """Different, where two sides are not the same. Unable, where one cannot do what the scenario says."""
-    first, *others = [(stand.name, await heard(stand, scenario, authority=authority)) for stand in stands]
-    for name, found in others:
-        for (action, one), (_, other) in zip_longest(first[1], found):
-            for mine, its in zip(one, other, strict=False):  # who waits for an order asks more often
+    """Different, where two sides are not the same, even when what was done before has reached all of each side. Unable,
+    where one cannot do what the scenario says."""
+    for last in (*[False] * (LAPS - 1), True):
+        found = [(stand.name, await heard(stand, scenario, authority=authority)) for stand in stands]
+        if not (what := difference(found)):
+            return
+        if last:
+            raise Different(f"{what}\n{CURE}")
+        await asyncio.sleep(SETTLES)
+
+
+def difference(found: Sequence[tuple[str, Sequence[tuple[str, list[Heard]]]]]) -> str:
+    """Where sides differ from the first one, in words; "" where they do not."""
+    (first, ours), *others = found
+    for name, theirs in others:
+        for (action, one), (_, other) in zip(ours, theirs, strict=True):
+            for mine, its in zip(one, other, strict=False):  # who need not wait for something does not ask for it
                 if mine != its:
-                    both = f"{told(first[0], mine, its)}\n  {told(name, its, mine)}"
-                    raise Different(f"{action} is not answered the same:\n  {both}\n{CURE}")
+                    both = f"{told(first, mine, its)}\n  {told(name, its, mine)}"
+                    return f"{action} is not answered the same:\n  {both}"
+    return ""
 
 
 def told(name: str, one: Heard, other: Heard) -> str:

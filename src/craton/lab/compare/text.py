@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from craton.lab.compare.results import Comparison, Estimate, Side
 
-WIDE = 26
+COLUMNS, WIDE = 100, 26
+"""Of a terminal; of the names of figures."""
 SHOWN = 6
 """Of the edges and pieces of advice."""
 
 
 def text(found: Comparison) -> str:
     """Everything that fits."""
-    return "\n".join(line for block in blocks(found) for line in (*block, "")).rstrip()
+    figures = "\n".join(table([side.name for side in found.sides], list(rows(found.sides))))
+    first, *others = ("\n".join(map(wrapped, block)) for block in blocks(found))
+    return "\n\n".join(part for part in (first, figures, *others) if part)
+
+
+def wrapped(line: str) -> str:
+    """A line of prose, as several where it is too long; those that follow the first stand further in."""
+    inside = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.fill(line, COLUMNS, subsequent_indent=inside, drop_whitespace=True, break_on_hyphens=False)
 
 
 def blocks(found: Comparison) -> Iterator[list[str]]:
     """Paragraph by paragraph."""
     yield [f"{found.application}, scenario {found.method.scenario}: {found.verdict.headline}"]
-    yield list(table("", [side.name for side in found.sides], list(rows(found.sides))))
     for side in found.sides:
         if side.isolation:
             yield list(isolation(side))
@@ -100,10 +109,10 @@ def isolation(side: Side) -> Iterator[str]:
         )
 
 
-def table(title: str, heads: Sequence[str], lines: Sequence[Row]) -> Iterator[str]:
+def table(heads: Sequence[str], lines: Sequence[Row]) -> Iterator[str]:
     """Columns side by side."""
     widths = [max(len(head), *(len(cells[n]) for _, cells in lines)) for n, head in enumerate(heads)]
-    yield f"{title:{WIDE}}" + "".join(f"  {head:>{width}}" for head, width in zip(heads, widths, strict=True))
+    yield " " * WIDE + "".join(f"  {head:>{width}}" for head, width in zip(heads, widths, strict=True))
     for name, cells in lines:
         yield f"{name:{WIDE}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
