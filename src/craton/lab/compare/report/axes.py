@@ -99,7 +99,7 @@ class Frame:
     @property
     def across(self) -> tuple[float, float]:
         """From where to where."""
-        return 60.0, self.width - (210 if self.named else 14)
+        return 68.0, self.width - (210 if self.named else 14)
 
     @property
     def up(self) -> tuple[float, float]:

@@ -156,7 +156,7 @@ def scaling(found: Comparison) -> Markup | None:
         return None
     said = "; ".join(f"{group.heading} with {row.name} {row.said}" for group in groups for row in group.rows)
     return Rows(
-        groups=groups, scale=lambda start, end: linear(ends, start=start, end=end), unit=figures.plain,
+        groups=groups, scale=lambda start, end: linear(ends, start=start, end=end), unit=figures.tick,
         axis="highest rate, actions a second", label=f"Highest rate with more of something: {said}",
     ).draw()
 

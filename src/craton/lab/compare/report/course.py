@@ -14,7 +14,7 @@ from craton.lab.compare.report.scales import Linear, linear, logarithmic
 from craton.lab.compare.results import Comparison, Overload, Side
 
 WIDTH, HEIGHT = 500.0, 356.0
-LEFT, RIGHT = 62.0, WIDTH - 12
+LEFT, RIGHT = 68.0, WIDTH - 12
 UPPER, LOWER = (198.0, 40.0), (306.0, 246.0)
 """From the foot to the top: rates above, latency below."""
 Course = Sequence[tuple[float, float, float, float]]
@@ -33,7 +33,7 @@ def drawn(found: Overload, look: Look) -> Markup:
     values = [value for _, asked, done, _ in course for value in (asked, done)]
     rates = linear(values, start=UPPER[0], end=UPPER[1], marks=4)
     latency = logarithmic((p95 for *_, p95 in course), start=LOWER[0], end=LOWER[1], room=1.6, fine=False)
-    above = Axes(across, rates, nothing, figures.plain, "", "actions a second")
+    above = Axes(across, rates, nothing, figures.tick, "", "actions a second")
     below = Axes(across, latency, figures.plain, figures.tick_seconds, "seconds", "95th percentile of latency")
     kind = f"course {look.kind}"
     parts = [

@@ -91,8 +91,15 @@ def plain(value: float) -> str:
     return exactly(float(f"{value:.3g}") if value % 1 else value)
 
 
-tick_seconds, tick_size, tick_times = (partial(exactly, units=units) for units in (SECONDS, BYTES, TIMES))
-"""What stands at axes."""
+def tick(value: float, units: Units = PLAIN) -> str:
+    """What stands at an axis, where there is little room."""
+    scale, name = unit_of(value, units)
+    if abs(value) < 1e5 * scale or not isfinite(value):
+        return exactly(value, units)
+    return joined(f"{value / scale:.3g}".replace("e+0", "e").replace("e+", "e"), name)
+
+
+tick_seconds, tick_size, tick_times = (partial(tick, units=units) for units in (SECONDS, BYTES, TIMES))
 
 
 def share(value: float) -> str:

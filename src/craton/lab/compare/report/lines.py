@@ -91,7 +91,7 @@ def throughput_sized(lines: Sequence[Tried], width: float, label: str, objective
     across = logarithmic(rates, start=frame.across[0], end=frame.across[1], fine=not frame.narrow)
     up = logarithmic([*waits, objective], start=frame.up[0], end=frame.up[1])
     names = "actions asked for in a second", "95th percentile of latency"
-    axes = Axes(across, up, figures.plain, figures.tick_seconds, *names)
+    axes = Axes(across, up, figures.tick, figures.tick_seconds, *names)
     limit = up.place(objective)
     parts = [
         axes.drawn(), line(across.start, limit, across.end, limit, "reference"),

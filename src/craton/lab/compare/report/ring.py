@@ -35,7 +35,7 @@ class Room:
     letters: int
 
 
-DESK, PHONE = Room(560.0, 380.0, (130.0, 146.0), 16), Room(390.0, 310.0, (62.0, 118.0), 15)
+DESK, PHONE = Room(560.0, 380.0, (130.0, 146.0), 16), Room(400.0, 310.0, (62.0, 118.0), 15)
 
 
 @dataclass(frozen=True)

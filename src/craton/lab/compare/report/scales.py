@@ -109,7 +109,7 @@ class Percentiles:
 
 def linear(values: Iterable[float], *, start: float, end: float, marks: int = 5) -> Linear:
     """From zero to a little above the highest value."""
-    return Linear(max(finite(values), default=0.0) * 1.05 or 1.0, start, end, marks)
+    return Linear(max([0.0, *finite(values)]) * 1.05 or 1.0, start, end, marks)
 
 
 def logarithmic(
