@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from craton.lab.compare.isolation import Blows, Striking
 from craton.lab.compare.results import Blow
 from craton.lab.compare.stand import Trouble
-from tests.lab.compare.little import LittleSide, enter, open_little, visiting, walk
+from craton.lab.scenario import Scenario
+from tests.lab.compare.little import LittleSide, buy, enter, look, open_little, visiting, walk
 
 QUICK = Blows(rate=30, seconds=1.5, limit=0.4, patience=8)
 AGAIN = 1.0
@@ -65,3 +68,10 @@ async def test_each_service_is_struck_in_each_way() -> None:
         (service, kind) for service in side.services for kind in ("killed", "slowed", "failing")
     }
     assert all(blow.healthy_after is not None for blow in found.blows)
+
+
+def test_trouble_lasts_until_rare_actions_have_come() -> None:
+    side, rare = LittleSide(), Scenario("rare", {look: 9, buy: 1})
+    striking = Striking(side, rare, visiting(side), enter(side), Blows(rate=10, seconds=2))
+    assert striking.seconds == 5
+    assert replace(striking, blows=Blows(rate=100, seconds=2)).seconds == 2

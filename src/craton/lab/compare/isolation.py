@@ -17,6 +17,8 @@ from craton.lab.load.figures import ALL, Load
 from craton.lab.scenario import Action, Scenario, Visitor
 
 KINDS: tuple[Trouble, ...] = ("killed", "slowed", "failing")
+ENOUGH = 5
+"""How often each action is expected while a service is in trouble: the chance that it never comes is 0.7 %."""
 LOOK = 0.2
 """Seconds between two looks whether everything is done again."""
 
@@ -26,14 +28,15 @@ Enter = Callable[[int], AbstractAsyncContextManager[Visitor]]
 
 @dataclass(frozen=True, kw_only=True)
 class Blows:
-    """What is done to each service: `rate` actions a second arrive while it is in trouble for `seconds`. What is not
-    done within `limit` seconds has not survived. `patience`: seconds that a side is given to do everything again.
+    """What is done to each service: `rate` actions a second arrive while it is in trouble for `seconds`, or for as long
+    as it takes until rare actions have come, too. What is not done within `limit` seconds has not survived. `patience`:
+    seconds that a side is given to do everything again.
     """
 
     rate: float = 20.0
     seconds: float = 5.0
     limit: float = 2.0
-    patience: float = 30.0
+    patience: float = 60.0
     kinds: tuple[Trouble, ...] = KINDS
     seed: int = 1
 
@@ -56,17 +59,24 @@ class Striking:
                 break
             found.append(await self.strike(service, kind))
         blows = self.blows
-        return Isolation(rate=blows.rate, seconds=blows.seconds, blows=tuple(found), limit=blows.limit)
+        return Isolation(rate=blows.rate, seconds=self.seconds, blows=tuple(found), limit=blows.limit)
+
+    @property
+    def seconds(self) -> float:
+        """How long each trouble lasts."""
+        weights = self.scenario.mix.values()
+        return max(self.blows.seconds, ENOUGH * sum(weights) / min(weights) / self.blows.rate)
 
     async def strike(self, service: str, kind: Trouble) -> Blow:
         """One service in one kind of trouble, while visitors come, and then again without."""
         modules = self.stand.services[service]
         async with self.stand.trouble(service, kind):
-            load = await self.come(self.blows.seconds)
+            load = await self.come(self.seconds)
         async with self.visited():
             after = await self.recovered(service, kind)
-        survived = self.survived(load)
-        return Blow(service=service, modules=modules, kind=kind, survived=survived, healthy_after=after)
+        return Blow(
+            service=service, modules=modules, kind=kind, survived=self.survived(load), healthy_after=after,
+        )
 
     async def recovered(self, service: str, kind: Trouble) -> float | None:
         """How long it takes. Once all is well a service is killed again, and this time may start again at once: what
