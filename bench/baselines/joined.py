@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, all_, any_, bindparam, case, func, select
+from sqlalchemy import Executable, all_, any_, bindparam, case, func, select
 
 from apps.store.inventory.tables import stock
 from apps.store.recommendations.tables import pairs
@@ -58,7 +58,7 @@ async def suggested(db: AsyncConnection, skus: list[str], limit: int) -> Shelf:
     return shelf_of(found)
 
 
-async def rows(db: AsyncConnection, statement: Select[Any], **given: Any) -> list[Any]:
+async def rows(db: AsyncConnection, statement: Executable, **given: Any) -> list[Any]:
     """What a statement finds."""
     return list((await db.execute(statement, given)).all())
 
