@@ -13,7 +13,7 @@ import pytest
 
 from craton.errors import CratonError
 from craton.lab.recording.figures import Figures, Reader, Recording, recorded
-from craton.lab.recording.recorder import INTERVAL, Recorder
+from craton.lab.recording.recorder import INTERVAL, Recorder, shape_of
 from craton.lab.recording.running import Run
 from craton.testing.start import Running, calling, start
 from craton.topology import Topology
@@ -228,7 +228,17 @@ def test_a_statement_that_different_methods_run_a_few_times_each_is_no_loop_of_w
         inner = Run(method, outer)
         inner.seen["", "s"] = times
         inner.end()
-    assert outer.seen == {("books.first", "s"): 3, ("books.second", "s"): 3, ("books.third", "s"): 4}
+    assert outer.seen == {("books.first ", "s"): 3, ("books.second ", "s"): 3, ("books.third ", "s"): 4}
+    above = Run("front", None)
+    outer.parent = above
+    outer.end()
+    assert set(above.seen.values()) == {3}
+
+
+def test_statements_that_differ_only_in_how_many_values_they_list_are_one() -> None:
+    listed = 'SELECT a FROM t WHERE b = $1::VARCHAR AND c IN ($2::VARCHAR COLLATE "C", $3::VARCHAR COLLATE "C")'
+    assert shape_of(listed) == "SELECT a FROM t WHERE b = * AND c IN (*)"
+    assert shape_of("INSERT INTO t (a, b) VALUES (?, ?), (?, ?)") == "INSERT INTO t (a, b) VALUES (*)"
 
 
 def test_a_call_that_is_tried_again_counts_its_statements_once() -> None:

@@ -141,22 +141,33 @@ async def test_commands_that_change_the_same_row_are_told_to_wait_for_each_other
     async with clinic(postgresql, tmp_path) as found:
         for _ in range(5):
             await asyncio.gather(*(found.books.touch(1) for _ in range(20)), return_exceptions=True)
-    told = [advice for advice in found.told if advice.kind == "pool" and advice.method == "books.touch"]
-    assert any("let in one by one where they change the same rows" in advice.text for advice in told)
+    told = [advice.text for advice in found.told if advice.kind == "pool" and advice.method == "books.touch"]
+    assert any("met conflicts in its database" in text for text in told)
+
+
+def spent(method: str, statements: dict[str, float]) -> Figures:
+    """A method that ran each of these six times, so many seconds each."""
+    found = {key: Spent(6, 6 * seconds, seconds) for key, seconds in statements.items()}
+    return Figures(method, 6, {}, statements=found, texts=dict.fromkeys(statements, "SELECT nothing"))
 
 
 async def test_what_costs_most_comes_first(postgresql: str) -> None:
-    lines = [Figures(f"books.m{n}", 3, {}, statements={f"s{n}": Spent(3, n / 10, n / 30)}) for n in (1, 3, 2)]
-    texts = Recording([Figures("books.m", 1, {}, texts={f"s{n}": "SELECT nothing" for n in (1, 2, 3)})])
-    texts.put(Recording(lines))
-    assert [advice.method for advice in await advise(texts, postgresql)] == ["books.m3", "books.m2", "books.m1"]
+    quick = spent("books.quick", {f"q{number}": 0.001 for number in range(9)})
+    lines = [quick, spent("books.one", {"1": 0.1}), spent("books.three", {"3": 0.3}), spent("books.two", {"2": 0.2})]
+    told = await advise(Recording(lines), postgresql)
+    assert [advice.method for advice in told] == ["books.three", "books.two", "books.one"]
+
+
+async def test_where_the_machine_makes_everything_slow_no_statement_is_to_blame(postgresql: str) -> None:
+    lines = [spent("books.m", {f"q{number}": 0.05 for number in range(9)}), spent("books.slow", {"s": 0.5})]
+    assert [advice.method for advice in await advise(Recording(lines), postgresql)] == ["books.slow"]
 
 
 async def test_a_statement_that_cannot_be_planned_alone_is_passed_over(postgresql: str, tmp_path: Path) -> None:
     async with clinic(postgresql, tmp_path) as found:
         await found.books.by_author("a7")
-    spent, again, texts = {"s": Spent(1, 1.0, 1.0)}, {"s": Repeated(2, 10, 5)}, {"s": "SELECT FROM WHERE"}
-    broken = Recording([Figures("books.m", 1, {}, statements=spent, repeats=again, texts=texts)])
+    took, again, texts = {"s": Spent(1, 1.0, 1.0)}, {"s": Repeated(2, 10, 5)}, {"s": "SELECT FROM WHERE"}
+    broken = Recording([Figures("books.m", 1, {}, statements=took, repeats=again, texts=texts)])
     [advice] = await advise(broken, postgresql)
     assert (advice.kind, advice.count, advice.seconds) == ("n+1", 5, 1.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from craton.data.statements import WORD
 from craton.data.tables import tables_of
@@ -11,8 +12,9 @@ from craton.lab.compare.indexes import Scan, scans
 from craton.lab.compare.results import Advice
 from craton.lab.recording.figures import Figures, Recording, Spent
 
-SLOW = 0.02
-"""Seconds. PostgreSQL finds what an index leads to in less than a hundredth of it."""
+SLOW, SLOWER = 0.02, 5
+"""Seconds, and how many times what most statements take: PostgreSQL finds what an index leads to in less than a
+hundredth of it, but on a machine that has too much to do everything is slow."""
 RUNS = 3
 """Of a statement, from which on it is said to be slow: the first has to be planned, and finds nothing in memory."""
 WAITS = 5
@@ -34,8 +36,9 @@ class Advising:
 
     def slow(self) -> Iterator[Advice]:
         """Statements that take long; the longest run is not counted, which mostly is the first."""
+        least = max(SLOW, SLOWER * self.median())
         for line, key, spent in self.statements():
-            if spent.count >= RUNS and (seconds := usual(spent)) >= SLOW:
+            if spent.count >= RUNS and (seconds := usual(spent)) >= least:
                 yield Advice(
                     kind="slow", method=line.method, statement=self.found.texts[key], count=spent.count,
                     seconds=seconds, text=f"{who(line)} ran a statement {spent.count} times that takes "
@@ -78,15 +81,25 @@ class Advising:
                 )
 
     def waiting(self) -> Iterator[Advice]:
-        """What waited before it could begin."""
+        """What waited before it could begin: of each module, and told of the method that waited longest."""
+        waits: dict[tuple[str, str], list[tuple[Spent, Figures]]] = {}
         for line in self.found.methods.values():
             for kind, spent in line.waits.items():
-                seconds = spent.seconds / spent.count
-                if spent.count >= WAITS and seconds >= LONG:
-                    yield Advice(
-                        kind="pool", method=line.method, statement="", count=spent.count, seconds=seconds,
-                        text=f"{who(line)} waited {spent.count} times for {milliseconds(seconds)}, {CURES[kind]}.",
-                    )
+                waits.setdefault((line.module, kind), []).append((spent, line))
+        for (_, kind), found in waits.items():
+            count, seconds = (sum(getattr(spent, name) for spent, _ in found) for name in ("count", "seconds"))
+            _, line = max(found, key=lambda pair: pair[0].seconds)
+            if count >= WAITS and seconds / count >= LONG:
+                yield Advice(
+                    kind="pool", method=line.method, statement="", count=count, seconds=seconds / count,
+                    text=f"{who(line)} waited {count} times for {milliseconds(seconds / count)} each, with others of "
+                    f"its module, {CURES[kind]}.",
+                )
+
+    def median(self) -> float:
+        """What most statements take."""
+        found = [usual(spent) for _, _, spent in self.statements()]
+        return median(found) if found else 0.0
 
     def statements(self) -> Iterator[tuple[Figures, str, Spent]]:
         """All that ran, and for whom."""
@@ -110,10 +123,10 @@ class Advising:
 
 
 CURES = {
-    "connection": "since all connections to the database were in use: run less, or shorter, statements for each "
-    "request, or more processes",
-    "conflict": "since its commands are let in one by one where they change the same rows: let them change less in "
-    "common",
+    "connection": "since all connections to the database were in use: ask for less, or see what else keeps them, or "
+    "the machine, busy",
+    "conflict": "since commands met conflicts in its database, and are let in a few at a time: let them change, and "
+    "look through, fewer rows in common",
     "writer": "since SQLite has one writer: use PostgreSQL where much is written at once",
 }
 
@@ -138,8 +151,12 @@ def usual(spent: Spent) -> float:
 
 
 def who(line: Figures) -> str:
-    """A method; or the framework, at work for a module."""
-    return line.method if "." in line.method else f"the framework, for {line.method},"
+    """A method; pages; or the framework, at work for a module."""
+    if "." in line.method:
+        return line.method
+    if not line.module:
+        return "the framework"
+    return f"a page of {line.module}" if line.runs else f"the framework, for {line.module},"
 
 
 def milliseconds(seconds: float) -> str:

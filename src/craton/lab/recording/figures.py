@@ -53,7 +53,8 @@ class Repeated(msgspec.Struct):
 
 
 class Figures(msgspec.Struct, omit_defaults=True):
-    """What one method did. (A module's name stands for its pages, and for what the framework does for it.)
+    """What one method did. (A module's name stands for its pages, and for what the framework does for it; "" for what
+    it does for nobody in particular.)
 
     `calls`: how often it asked methods of other modules; `remote`: which of these went over a link. `statements` are
     those that it had run in its module's database, by the key of their text; `commits` of transactions that wrote;

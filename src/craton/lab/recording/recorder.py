@@ -33,7 +33,7 @@ from craton.messages.events import Events
 
 INTERVAL = 0.2
 """Seconds after which what was counted is in the file."""
-VALUE = re.compile(r"\$\d+(?:::\w+)?|\?")
+VALUE = re.compile(r'\$\d+(?:::\w+)?(?: COLLATE "\w+")?|\?')
 LISTS = re.compile(r"\(\*(?:, \*)*\)(?:, \(\*(?:, \*)*\))*")
 
 

@@ -9,15 +9,15 @@ from contextvars import ContextVar
 MANY = 4
 """So often in one run is a loop: what is written out stands there two or three times."""
 Done = tuple[str, str]
-"""By which method that was called what was done."""
+"""By which method that was called, and those that it called, what was done."""
 
 
 class Run:
     """One run of a method, within that of another where `parent` called it in the same process.
 
     `seen` counts statements, and `sent` calls over links: those of its own (by ""), and those of methods that it called
-    here, by method. What a method did many times is told of it; what it did a few times counts for who called it, since
-    the loop may be there.
+    here, by their names. What a method did many times is told of it; what it did a few times counts for who called it,
+    since the loop may be there.
     """
 
     __slots__ = ("method", "module", "parent", "seen", "sent")
@@ -39,7 +39,7 @@ class Run:
             if self.parent.method == self.method:
                 above[by, what] = max(above[by, what], number)
             else:
-                above[self.method, what] += number
+                above[f"{self.method} {by}", what] += number
 
 
 class Statement:

@@ -64,7 +64,7 @@ class RecordedStore:
         if statement is not None:
             statement.waited += seconds
         if seconds >= LEAST:
-            self.recorder.waited(run.method if run else self.store.modules[0], kind, seconds)
+            self.recorder.waited(run.method if run else "", kind, seconds)
 
     def read(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """A query outside any unit."""
