@@ -1,0 +1,97 @@
+"""`craton compare` refuses what cannot be done in one line that says what to do, before anything starts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from craton.cli import main
+from craton.lab.compare import servers
+from tests.lab.compare.sides import new_shop
+
+SCENARIOS = '''"""What visitors do."""
+
+from craton.lab.scenario import Scenario, Visitor
+
+
+async def broken(visitor: Visitor) -> None:
+    """Ask for what is not there."""
+    await visitor.get("/nowhere")
+
+
+visiting = Scenario("visiting", {broken: 1})
+'''
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A new application with a scenario, in the current folder."""
+    with new_shop(tmp_path, monkeypatch) as folder:
+        (folder / "shop" / "scenarios.py").write_text(SCENARIOS)
+        yield folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
+    """What the command says when it refuses."""
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", *arguments])
+    assert ended.value.code == code
+    last = capsys.readouterr().err.strip()
+    assert "Traceback" not in last
+    return last
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["--topologies", "monolith,tower"], "no topology tower: it has monolith"),
+    (["--topologies", ""], "nothing is to be compared: give --topologies"),
+    (["--scenario", "flying"], "no scenario 'flying': it has visiting"),
+    (["--phases", "steady,flight"], "there is no phase flight: there are start, profile, steady"),
+    (["--rate", "0"], "rate, rounds, seconds and objective are above 0"),
+    (["--rounds", "0"], "rate, rounds, seconds and objective are above 0"),
+    (["--objective", "soon"], "'soon' is no time: give --objective 100ms"),
+    (["--database", "sqlite:///a"], "give --database postgresql://"),
+    (["--html", "/nowhere/report.html"], "nothing can be written to /nowhere/report.html"),
+    (["--beside", "nowhere.toml", "--topologies", ""], "nowhere.toml cannot be read"),
+])
+def test_it_is_said_what_is_wrong_and_what_to_do(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert said in refused(capsys, "shop", *arguments)
+
+
+def test_an_application_without_scenarios_is_told_to_write_one(
+    shop: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    (shop / "shop" / "scenarios.py").unlink()
+    assert "shop has no scenarios: write shop/scenarios.py" in refused(capsys, "shop")
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_machine_without_postgresql_is_told_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "FOLDERS", ())
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "craton compare needs PostgreSQL" in refused(capsys, "shop", "--topologies", "monolith")
+
+
+def test_what_is_not_installed_is_named_with_what_installs_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("craton.lab.compare")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert "pip install 'craton[compare]'" in refused(capsys, "shop")
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_scenario_that_fails_is_told_and_nothing_is_left_running(capsys: pytest.CaptureFixture[str]) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    said = refused(capsys, "shop", "--topologies", "monolith", "--gateway", "craton", code=1)
+    assert "broken fails on monolith: Unwanted: 404 at /nowhere. Mend it, or the scenario." in said
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
