@@ -89,11 +89,12 @@ class Advising:
         for (_, kind), found in waits.items():
             count, seconds = (sum(getattr(spent, name) for spent, _ in found) for name in ("count", "seconds"))
             _, line = max(found, key=lambda pair: pair[0].seconds)
+            others = " (with others of its module)" if len(found) > 1 else ""
             if count >= WAITS and seconds / count >= LONG:
                 yield Advice(
                     kind="pool", method=line.method, statement="", count=count, seconds=seconds / count,
-                    text=f"{who(line)} waited {count} times for {milliseconds(seconds / count)} each, with others of "
-                    f"its module, {CURES[kind]}.",
+                    text=f"{who(line)} waited {count} times for {milliseconds(seconds / count)} each{others}, "
+                    f"{CURES[kind]}.",
                 )
 
     def median(self) -> float:
