@@ -133,9 +133,9 @@ class LittleSide:
             raise asyncio.CancelledError from None
 
 
-def visiting(side: LittleSide) -> Generator:
-    """Visitors for it."""
-    return Generator("tests.lab.compare.little:walk", side.url)
+def visiting(side: LittleSide, *, limit: float = 10.0) -> Generator:
+    """Visitors for it, who wait so many seconds."""
+    return Generator("tests.lab.compare.little:walk", side.url, limit=limit)
 
 
 def enter(side: LittleSide) -> Enter:

@@ -7,30 +7,31 @@ from craton.lab.compare.results import Overload
 from craton.lab.load.figures import Second
 from tests.lab.compare.little import LittleSide, Service, open_little, visiting
 
-# 4 slots of 25 ms do 160 a second. In 1 s of 3 times that 320 remain to be done; at half of it that takes 4 s more
-FLOOD = Flood(capacity=160, usual=0.5, before=1, seconds=1, after=9, objective=0.25)
+# 8 slots of 0.1 s do 80 a second. In 1 s of 3 times that 160 remain to be done; at half of it that takes 4 s more
+FLOOD = Flood(capacity=80, usual=0.5, before=1, seconds=1, after=10, objective=0.25)
 
 
-async def flooded(side: LittleSide, flood: Flood = FLOOD) -> Overload:
-    """What comes of a flood."""
-    async with open_little(side), visiting(side) as driver:
+async def flooded(side: LittleSide, flood: Flood = FLOOD, *, limit: float = 10.0) -> Overload:
+    """What comes of a flood of visitors who wait so many seconds."""
+    async with open_little(side), visiting(side, limit=limit) as driver:
         return await overload(driver, flood)
 
 
 async def test_a_queue_recovers_as_soon_as_it_has_done_what_waited() -> None:
-    found = await flooded(LittleSide(front=Service(4, 0.025)))
-    assert found.recovered_after is not None and 2 <= found.recovered_after <= 6
+    found = await flooded(LittleSide(front=Service(8, 0.1)))
+    assert found.recovered_after is not None and 2 <= found.recovered_after <= 8
     assert found.before["p95"] < 0.25 < found.during["p95"] and found.done == 1
-    assert (found.capacity, found.times, found.seconds) == (160, 3.0, 1)
+    assert (found.capacity, found.times, found.seconds) == (80, 3.0, 1)
 
 
 async def test_a_side_that_gets_slower_the_more_wait_never_recovers() -> None:
-    # over 50 that wait each takes 4 times as long: 40 a second are done, and 80 come
-    assert (await flooded(LittleSide(front=Service(4, 0.025, breaks_at=50)))).recovered_after is None
+    # over 25 that wait each takes 4 times as long: 20 a second are done, and 40 come
+    side = LittleSide(front=Service(8, 0.1, breaks_at=25))
+    assert (await flooded(side, limit=3)).recovered_after is None
 
 
 async def test_the_course_shows_each_second_with_the_flood_from_zero_on() -> None:
-    found = await flooded(LittleSide(), Flood(capacity=40, before=2, seconds=2, after=4))
+    found = await flooded(LittleSide(), Flood(capacity=40, before=2, seconds=2, after=6))
     asked = {time: due for time, due, _, _ in found.course}
     assert [time for time, *_ in found.course][:6] == [-2, -1, 0, 1, 2, 3]
     assert asked[0] + asked[1] > 2 * (asked[-2] + asked[-1]) and asked[0] + asked[1] > 2 * (asked[2] + asked[3])
