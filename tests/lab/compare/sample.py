@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from craton.lab.compare.results import Comparison, Estimate, Machine, Method, Ratio, Record, Side, Verdict
-from tests.lab.compare.sample_sides import COST, MIX, MODULES, SERVICES, estimate, side
+from tests.lab.compare.sample_sides import COST, MIX, MODULES, SERVICES, database_of, estimate, side
 
 HOSTILE = "<script>alert(1)</script>\"'&</style><img src=x onerror=alert(2)>"
 MACHINE = Machine(
@@ -53,7 +53,11 @@ def ratios(sides: Sequence[Side]) -> tuple[Ratio, ...]:
     for one in sides[1:]:
         cpu, median = (mine / its for mine, its in zip(COST[one.name], COST[first], strict=True))
         memory = 0.85 if len(one.services) == 1 else 0.3 * len(one.services)
-        times = {"cpu": cpu, "p50": median, "p99": median * 1.1, "capacity": 1 / cpu**0.8, "memory": memory}
+        base = database_of(one.name) / database_of(first)
+        times = {
+            "cpu": cpu, "cpu_database": base, "p50": median, "p99": median * 1.1, "capacity": 1 / cpu**0.8,
+            "memory": memory,
+        }
         found += [
             Ratio(figure=figure, side=one.name, against=first, times=estimate(value, chance))
             for figure, value in times.items()
@@ -153,7 +157,7 @@ def changed(record: Comparison, change: Callable[[Estimate], Estimate]) -> Compa
 def renamed(record: Comparison, change: Callable[[str], str]) -> Comparison:
     """The same with other texts; but for those that are one of a few words, and names of quantiles."""
     kept = {"n+1", "index", "slow", "pool", "service", "gateway", "database", "worker", "companion", "killed", "slowed",
-            "failing", "p50", "p90", "p95", "p99", "p99.9", "max", "all", "cpu", "capacity", "memory"}
+            "failing", "p50", "p90", "p95", "p99", "p99.9", "max", "all", "cpu", "cpu_database", "capacity", "memory"}
 
     def walk(found: object) -> object:
         if isinstance(found, str):

@@ -17,7 +17,9 @@ from craton.lab.compare.results import Comparison, Estimate, Ratio, Steady
 KINDS = ("service", "gateway", "worker", "database")
 NAMES = {"service": "services", "gateway": "gateway", "worker": "workers", "database": "database"}
 FIGURES = {
-    "cpu": "Processor time per request (less is better)", "p50": "Median latency (less is better)",
+    "cpu": "Processor time per request (less is better)",
+    "cpu_database": "Processor time of the database per request (less is better)",
+    "p50": "Median latency (less is better)",
     "p99": "99th percentile of latency (less is better)", "capacity": "Highest rate (more is better)",
     "memory": "Memory (less is better)",
 }

@@ -13,8 +13,9 @@ from craton.lab.compare.results import ActionCost, ActionLatency, Advice, Blow, 
 
 MORE_IS_BETTER = ("capacity",)
 SPOKEN = {
-    "cpu": "the processor time per request", "p50": "the median latency", "p99": "the 99th percentile of latency",
-    "capacity": "the highest rate", "memory": "the memory",
+    "cpu": "the processor time per request", "cpu_database": "the processor time of the database",
+    "p50": "the median latency", "p99": "the 99th percentile of latency", "capacity": "the highest rate",
+    "memory": "the memory",
 }
 QUANTILES = ("p50", "p90", "p95", "p99", "p99.9", "max")
 ENOUGH = 5
