@@ -60,7 +60,7 @@ class Listener(Guest):
 def seen(answer: Answer) -> str:
     """What a person, or a program, reads of an answer, without what is different for each."""
     kind = answer.headers.get("content-type", "")
-    if "html" in kind:
+    if kind.startswith("text/"):
         return " ".join(OWN.sub("*", HIDDEN.sub(" ", answer.text)).split())
     return json.dumps(without_own(answer.json())) if "json" in kind and answer.body else ""
 

@@ -58,6 +58,7 @@ def headline(out: list[str], costs: Sequence[Ratio], split: Side, together: Side
     if cpu is None:
         return f"Not known: {split.name} and {together.name} were not measured at the same rate."
     price = f"{split.name} takes {cpu.times.mean:.1f} times the processor time of {together.name}"
+    price = price if differ(cpu.times) else f"{split.name} was not shown to take more or less than {together.name}"
     sure = "" if len(cpu.times.rounds) >= SURE else "A look, not a measurement: "
     return sure + advice(out, cpu, price, gives, tried=bool(killed(split)))
 
