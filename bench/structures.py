@@ -3,8 +3,8 @@
 The sides stand at once, each with a durable PostgreSQL server of its own and Envoy in front; while one is measured the
 others rest. Every round loads each side with the same arrivals, and a ratio is that of one round, since what slows a
 machine slows all. CPU is that of services and gateway; the database's is told apart, and the payment provider's is not
-counted. It is what `craton compare` measures, with the parts that it is made of; that the sides do the same,
-tests/baselines see to.
+counted. It is what `craton compare` measures, with the parts that it is made of; tests/baselines tests that the
+sides do the same.
 """
 
 from __future__ import annotations
