@@ -54,7 +54,8 @@ async def kill_each_second(command: tuple[str, ...], environ: dict[str, str], ov
         )
         try:
             assert worker.stdout
-            await worker.stdout.readline()  # it is ready
+            if not await worker.stdout.readline():
+                raise RuntimeError(f"{command[0]} ended with {await worker.wait()} before it was ready")
             if over.is_set():
                 await asyncio.Event().wait()
             await asyncio.sleep(1)

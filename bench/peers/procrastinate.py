@@ -13,6 +13,7 @@ from procrastinate import App, PsycopgConnector
 from bench.submitting import Submitter, by_tasks
 from bench.tally import TALLY
 
+MADE = "SELECT to_regclass('procrastinate_jobs')::text AS found"
 CONNECTIONS, AT_ONCE, CALLERS = 10, 20, 64
 SETTINGS = (
     f"Procrastinate {version('procrastinate')} on psycopg {version('psycopg')}, {AT_ONCE} jobs at once, "
@@ -43,7 +44,8 @@ async def serve(url: str) -> None:
     """The worker, until ended."""
     app, _ = application(url)
     async with app.open_async():
-        await app.schema_manager.apply_schema_async()
+        if (await app.connector.execute_query_one_async(MADE))["found"] is None:
+            await app.schema_manager.apply_schema_async()
         print("ready", flush=True)
         await app.run_worker_async(concurrency=AT_ONCE, delete_jobs="never")
 

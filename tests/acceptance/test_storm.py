@@ -110,6 +110,7 @@ async def test_money_and_stock_come_out_right_when_the_database_crashes(
         right(await play(setting, tmp_path, capsys))
 
 
+@pytest.mark.chaos  # in the ordinary run a crash test of the same store turns red
 async def test_the_audit_finds_what_a_naive_checkout_does(
     database: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:

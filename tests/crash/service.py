@@ -100,6 +100,18 @@ class Service:
         if not self.died.done():
             self.died.set_result(None)
 
+    def forget(self) -> None:
+        """Hold nothing any more: SQLAlchemy keeps connections that nobody gave back, and they all that is here."""
+        for store in self.stores:
+            for name in CONNECTED:
+                if hasattr(store, name):
+                    getattr(store, name).connection.alchemy.invalidate()
+        vars(self).clear()
+
+
+CONNECTED = ("reader", "inspector", "writer")
+"""What has a connection in a store; the writer last: it waits for no disk."""
+
 
 def abandon(store: Any) -> None:
     """What the operating system does to the files of a process that died."""
@@ -107,7 +119,7 @@ def abandon(store: Any) -> None:
         if (writer := getattr(store, "writer", None)) is not None and writer.connection.raw.in_transaction:
             writer.connection.raw.set_trace_callback(None)
             writer.connection.bare.execute("ROLLBACK")
-    for name in ("reader", "inspector", "writer"):  # the writer last: it waits for no disk
+    for name in CONNECTED:
         if hasattr(store, name):
             getattr(store, name).connection.raw.close()
     store.lock.release()

@@ -255,6 +255,9 @@ def bury(world: World, loop: CrashLoop) -> None:
         loop.tasks.clear()
         loop.close()
         asyncio.set_event_loop(None)
+    for service in world.lives:
+        service.forget()
+    world.services.clear()
 
 
 def unwind(coroutine: Any, context: Context) -> None:

@@ -26,4 +26,4 @@ async def test_the_scenario_comes_to_every_failpoint_of_the_framework() -> None:
 
 @pytest.mark.timeout(600)
 async def test_whatever_befalls_a_monolith_at_a_failpoint_its_books_are_right() -> None:
-    await sample("monolith", 24)
+    await sample("monolith", 18)

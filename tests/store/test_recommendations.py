@@ -27,7 +27,9 @@ async def also_bought(shop: Shop, *skus: str, limit: int = 50) -> dict[str, int]
 async def popular(shop: Shop) -> list[str]:
     """What sells best."""
     await shop.settled()
-    return [one.sku for one in await shop.guest().ask(shop.running.get(Recommendations).also_bought, (), 50)]
+    found = await shop.guest().ask(shop.running.get(Recommendations).also_bought, (), 50)
+    assert {one.reason for one in found} <= {"popular"}  # nothing can be bought together with nothing
+    return [one.sku for one in found]
 
 
 @everywhere

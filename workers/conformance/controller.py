@@ -73,7 +73,8 @@ class Controller:
         self.troubles: list[str] = []
         self.seen: dict[str, tuple[str, str]] = {}  # id of a report: its text, and the verdict
         self.repeated: set[str] = set()
-        self.misbehave: dict[str, deque[Misbehave]] = {"take": deque(), "report": deque()}
+        self.misbehave: dict[str, deque[Misbehave]] = {"take": deque(), "end": deque()}
+        """What is done instead of the next answers that bring jobs, and to the next reports of an end."""
         self.asked: list[dict[str, Any]] = []
         self.most_at_once = self.fences = 0
         self.changed = asyncio.Condition()
@@ -149,13 +150,14 @@ class Controller:
 
     # ------------------------------------------------------------------ what workers ask
 
-    async def answer(self, request: web.Request, what: str, content: Any, kind: str) -> web.StreamResponse:
-        """The answer, unless the next one is to be wrong."""
+    async def answer(
+        self, request: web.Request, content: Any, kind: str, *, misbehave: deque[Misbehave] | None
+    ) -> web.StreamResponse:
+        """The answer, unless the next one of its kind is to be wrong."""
         response = web.Response(text=json.dumps(content), content_type=kind)
+        wrong = misbehave.popleft() if misbehave else None
         await self.tell()
-        if self.misbehave[what] and (what == "report" or content):
-            return self.misbehave[what].popleft()(request, response)
-        return response
+        return wrong(request, response) if wrong else response
 
     async def body(self, request: web.Request) -> Any:
         """The JSON of a request of somebody who knows the token."""
@@ -178,7 +180,7 @@ class Controller:
         given = self.give(body)
         if not given and "jobs" not in body:
             given = await self.wait(body)
-        return await self.answer(request, "take", given, BATCH)
+        return await self.answer(request, given, BATCH, misbehave=self.misbehave["take"] if given else None)
 
     async def wait(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What comes while a worker waits."""
@@ -218,7 +220,10 @@ class Controller:
         if not isinstance(events, list) or not events:
             self.troubles.append("report: a list of events must come, and not an empty one")
             raise web.HTTPBadRequest
-        return await self.answer(request, "report", {"verdicts": self.verdicts(events)}, "application/json")
+        verdicts, ends = {"verdicts": self.verdicts(events)}, any(is_end(event) for event in events)
+        return await self.answer(
+            request, verdicts, "application/json", misbehave=self.misbehave["end"] if ends else None
+        )
 
     def verdicts(self, events: Sequence[Any]) -> list[str]:
         """One for each event."""
@@ -247,12 +252,17 @@ class Controller:
         if job is None or not held or (event["taskattempt"], event["taskfence"]) != (job.attempt, job.fence):
             return "refused"
         job.reports.append(event)
-        if TYPES[event["type"]] != "heartbeat":
+        if is_end(event):
             job.state = "ended"
             return "taken"
         if job.answer == "refused":
             job.state = "lost"
         return job.answer
+
+
+def is_end(event: Any) -> bool:
+    """Whether a report says that a job has ended."""
+    return isinstance(event, dict) and TYPES.get(str(event.get("type"))) not in (None, "heartbeat")
 
 
 def lose(request: web.Request, response: web.Response) -> web.StreamResponse:

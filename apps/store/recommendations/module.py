@@ -46,7 +46,8 @@ class Habits(Recommendations):
         self.db = db
 
     async def also_bought(self, skus: Skus, limit: Limit = 6) -> tuple[Recommendation, ...]:
-        found = [Recommendation(sku, int(score), "also bought") for sku, score in await self.best(ALSO, skus, limit)]
+        scored = await self.best(ALSO, skus, limit) if skus else []
+        found = [Recommendation(sku, int(score), "also bought") for sku, score in scored]
         if len(found) == limit:
             return tuple(found)
         known = (*skus, *(one.sku for one in found))

@@ -7,6 +7,7 @@ from typing import cast
 from apps.video.transcoding.contract import Progress, Stage, Transcoding, TranscodingNotFound
 from apps.video.transcoding.media.planning import Plan, Size
 from apps.video.transcoding.records import ENDED, Records
+from apps.video.transcoding.settings import TranscodingSettings
 from apps.video.transcoding.tasks import (
     Encoded,
     Inspected,
@@ -40,8 +41,11 @@ class Stopped(Fault, status=409):
 class Desk(Transcoding):
     """What a saga does with a video is decided by the plan that its first job made, and by nothing else."""
 
-    def __init__(self, db: Database, saga: Saga, tasks: Tasks, videos: Videos, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, saga: Saga, tasks: Tasks, videos: Videos, clock: Clock, settings: TranscodingSettings,
+    ) -> None:
         self.saga, self.tasks, self.videos, self.records = saga, tasks, videos, Records(db, clock)
+        self.settings = settings
 
     async def progress(self, video: str) -> Progress:
         if (run := await self.records.find(video)) is None:
@@ -124,10 +128,13 @@ class Desk(Transcoding):
         return not stopped
 
     async def clear(self, video: str, kept: str) -> None:
-        """Have removed what jobs have made."""
-        folders = tuple(f"transcoding/{job['id']}" for job in await self.records.jobs(video))
+        """Have removed what jobs have made; once more when workers have surely heard that theirs were cancelled."""
+        jobs = await self.records.jobs(video)
+        folders = tuple(f"transcoding/{job['id']}" for job in jobs)
         if doomed := tuple(folder for folder in folders if not kept.startswith(f"{folder}/")):
             await self.tasks.submit(remove, Remove("", doomed))
+            if any(job["state"] == "cancelled" for job in jobs):
+                await self.tasks.submit(remove, Remove("", doomed), delay=self.settings.late)
 
 
 def check_frames(plan: Plan, encoded: tuple[Encoded, ...]) -> None:

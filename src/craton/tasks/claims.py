@@ -81,6 +81,11 @@ class Claims:
         self.unclaim = update(t).where(same(store, t.c.id, v), leased, t.c.worker == v.c.by).values(**back)
         self.held = select(func.count()).where(leased, t.c.worker == bindparam("worker", type_=String))
 
+    @property
+    def is_waited_at(self) -> bool:
+        """Whether any worker waits for jobs."""
+        return bool(self.waiting or self.listeners)
+
     def wake(self) -> None:
         """Something is due."""
         self.signal.set()

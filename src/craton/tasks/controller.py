@@ -77,10 +77,9 @@ class Controller:
         self.recurring = Recurring(store, module, named, jobs=self.jobs)
         self.cleaner = JobCleaner(store, module, retention=retention)
         self.operations = Operations(store, module, jobs=self.jobs)
-        self.ringing = (
-            None if doorbell is None else Ringing(store, module, named, form=self.form, doorbell=doorbell)
-        )
-        if self.ringing:
+        self.ringing: Ringing | None = None
+        if doorbell is not None:
+            self.ringing = Ringing(store, module, named, form=self.form, doorbell=doorbell, claims=self.claims)
             self.claims.tell = self.ringing.taken
         self.told, self.stack = Told(f"{module}: jobs could not be looked after"), AsyncExitStack()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -43,6 +43,11 @@ def intake_of(worker: Worker) -> Intake:
     return Hearing(worker, worker.doorbell) if worker.doorbell else Asking(worker)
 
 
+async def is_idle(worker: Worker) -> None:
+    """Wait until it has nothing to do."""
+    await worker.has_room(worker.slots + 1)
+
+
 async def has_room(worker: Worker) -> None:
     """Wait until there is a free slot; and a moment longer where others are in use, since those that are about to be
     free are then filled by the same request."""
@@ -53,10 +58,10 @@ async def has_room(worker: Worker) -> None:
 
 
 class Asking:
-    """Asks all sources, and waits at each for its answer."""
+    """Asks all sources, and waits at each for its answer: whenever the worker is `ready`."""
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker, self.first = worker, 0
+    def __init__(self, worker: Worker, ready: Callable[[Worker], Awaitable[None]] = has_room) -> None:
+        self.worker, self.ready, self.first = worker, ready, 0
         self.asked: dict[asyncio.Task[None], Source] = {}
         self.backoffs = {id(source): Backoff(first=0.1, most=5.0) for source in worker.sources}
 
@@ -64,7 +69,7 @@ class Asking:
         """Take jobs until cancelled."""
         try:
             while True:
-                await has_room(self.worker)
+                await self.ready(self.worker)
                 if await self.sweep():
                     continue
                 for source in self.waiting():
@@ -147,7 +152,9 @@ class Heard:
 
 
 class Hearing:
-    """Waits for rings; asks the controller of each for its job, and then lets go of the ring."""
+    """Waits for rings; asks the controller of each for its job, and then lets go of the ring. While it has nothing to
+    do it waits at the controllers, too: what is given to it there need not ring.
+    """
 
     def __init__(self, worker: Worker, doorbell: Doorbell) -> None:
         self.worker, self.doorbell = worker, doorbell
@@ -156,6 +163,19 @@ class Hearing:
 
     async def run(self) -> None:
         """Take jobs until cancelled."""
+        works = [self.hear(), Asking(self.worker, is_idle).run()]
+        taking = [asyncio.create_task(work, name="intake") for work in works]
+        try:
+            done, _ = await asyncio.wait(taking, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # none of them ends, but by an error
+        finally:
+            for task in taking:
+                task.cancel()
+            await asyncio.gather(*taking, return_exceptions=True)
+
+    async def hear(self) -> None:
+        """Take the jobs that ring."""
         listening = self.doorbell.listen(self.worker.queues, self.worker.slots)
         try:
             while True:

@@ -19,6 +19,7 @@ from craton.data.tables import tables_of
 from craton.failpoints import reach
 from craton.messages.told import Told
 from craton.task import Task
+from craton.tasks.claims import Claims
 from craton.tasks.doorbell import Doorbell
 from craton.tasks.jobs import STATES
 from craton.tasks.messages import encode
@@ -33,15 +34,18 @@ POLL = 0.2
 """Seconds between two looks for jobs that have become due."""
 AGAIN = 60.0
 """Seconds after which a job rings again that nobody has come for, and between two looks for such."""
+START = 0.005
+"""Seconds by which workers that wait at the door are ahead of a ring."""
 
 
 class Ringing:
-    """Rings for the jobs of one module; several processes may."""
+    """Rings for the jobs of one module; several processes may. `claims`: whose workers come first."""
 
     def __init__(
-        self, store: Store, module: str, tasks: Mapping[str, Task[Any, Any]], *, form: Form, doorbell: Doorbell
+        self, store: Store, module: str, tasks: Mapping[str, Task[Any, Any]],
+        *, form: Form, doorbell: Doorbell, claims: Claims,
     ) -> None:
-        self.store, self.module, self.form, self.doorbell = store, module, form, doorbell
+        self.store, self.module, self.form, self.doorbell, self.claims = store, module, form, doorbell, claims
         self.signal, self.told = asyncio.Event(), Told(f"{module}: jobs could not be rung for")
         self.out: dict[str, set[str]] = {task.queue: set() for task in tasks.values()}
         """What is rung for by this process, and nobody has come for yet."""
@@ -92,6 +96,8 @@ class Ringing:
         except TimeoutError:
             return
         self.signal.clear()
+        if self.claims.is_waited_at:
+            await asyncio.sleep(START)
 
     def taken(self, jobs: Set[str]) -> None:
         """Somebody has come for jobs: there is room for other rings."""

@@ -12,16 +12,14 @@ from workers.conformance.kit import Kit
 
 
 async def a_report_whose_answer_was_lost_is_sent_again_unchanged(kit: Kit) -> None:
-    job = await kit.offer("echo", {"text": "once"})
-    kit.controller.misbehave["report"].append(lose)
-    await repeated(kit, job)
+    kit.controller.misbehave["end"].append(lose)
+    await repeated(kit, await kit.offer("echo", {"text": "once"}))
 
 
 async def a_report_that_got_a_wrong_answer_is_sent_again_unchanged(kit: Kit) -> None:
     for wrong in (instead("not JSON"), instead('{"verdicts":[]}'), instead("[1]"), instead("", 500), instead("", 503)):
-        job = await kit.offer("echo", {"text": "once"})
-        kit.controller.misbehave["report"].append(wrong)
-        await repeated(kit, job)
+        kit.controller.misbehave["end"].append(wrong)
+        await repeated(kit, await kit.offer("echo", {"text": "once"}))
 
 
 async def repeated(kit: Kit, job: Job) -> None:
@@ -33,8 +31,8 @@ async def repeated(kit: Kit, job: Job) -> None:
 
 
 async def a_report_that_is_called_malformed_is_not_sent_for_ever(kit: Kit) -> None:
+    kit.controller.misbehave["end"].append(instead('{"title":"no"}', 400))
     job = await kit.offer("echo", {"text": "once"})
-    kit.controller.misbehave["report"].append(instead('{"title":"no"}', 400))
     await job.ended("succeeded")
     await kit.works()
     end = job.end()
