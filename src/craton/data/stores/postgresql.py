@@ -14,6 +14,7 @@ from craton.data.store import Conflict, Parameters, Rows
 from craton.data.stores.direct import Plans
 from craton.data.stores.postgresql_connection import (
     Connections,
+    Item,
     PostgreSQLConnection,
     engine_of,
     meaning,
@@ -54,12 +55,12 @@ class PostgreSQLStore:
         self.connections, self.limit = connections, limit
 
     async def __aenter__(self) -> Self:
-        limit = str(int(self.limit * 1000))
+        limit, path = str(int(self.limit * 1000)), ", ".join(map(quoted, self.modules))
         writers = engine_of(
             self.parsed, default_transaction_isolation="serializable", lock_timeout=str(PATIENCE),
-            idle_in_transaction_session_timeout=limit, **BY_INDEX,
+            idle_in_transaction_session_timeout=limit, search_path=path, **BY_INDEX,
         )
-        readers = engine_of(self.parsed, default_transaction_read_only="on")
+        readers = engine_of(self.parsed, default_transaction_read_only="on", search_path=path)
         self.plans = Plans()
         self.writers = Connections(writers, self.connections, self.plans)
         self.readers = Connections(readers, self.connections, self.plans)
@@ -82,8 +83,9 @@ class PostgreSQLStore:
         await self.readers.close()
 
     def become(self, module: str) -> list[str]:
-        """The statements that make a connection the module's."""
-        return [f"SET ROLE {quoted(self.roles[module])}", f"SET search_path = {quoted(module)}"]
+        """The statements that make a connection the module's. Its search path stays: a role does not find what is in
+        schemas that it may not use, and with another path PostgreSQL would plan all that it has prepared anew."""
+        return [f"SET ROLE {quoted(self.roles[module])}"]
 
     def unit(self, module: str, *, wide: bool = False, attempt: int = 0) -> PostgreSQLUnit:
         """A unit for a module."""
@@ -131,12 +133,13 @@ class PostgreSQLStore:
     async def read_on(
         self, connection: PostgreSQLConnection, module: str | None, statement: Executable, parameters: Parameters
     ) -> Rows:
-        """Run it as the module's role."""
+        """Run it as the module's role, which is taken on the same way where the connection had another one."""
+        items: list[Item] = []
         if module is not None and connection.module != module:
-            connection.module = None
-            await connection.send(self.become(module))
-            connection.module = module
-        return await connection.run(lambda sql: self.admit_read(module or "", sql), statement, parameters)
+            connection.module, items = None, [*self.become(module)]
+        found = await connection.run(lambda sql: self.admit_read(module or "", sql), statement, parameters, items)
+        connection.module = module or connection.module
+        return found
 
     def admit_read(self, module: str, sql: str) -> None:
         """Look at a statement outside a unit before it is sent."""

@@ -141,13 +141,19 @@ class PostgreSQLConnection:
         """Run the framework's own statements, without parameters. asyncpg's errors. The last one's tag."""
         return str(await self.driver.execute(text))
 
-    async def run(self, admit: Guard, statement: Executable, parameters: Parameters) -> Rows:
-        """Run one statement of an application."""
+    async def run(
+        self, admit: Guard, statement: Executable, parameters: Parameters, before: Sequence[Item] = ()
+    ) -> Rows:
+        """Run one statement of an application, and `before` it what has to be: on the same way, where it is known."""
         run = self.plans.find(statement, parameters)
+        if run is not None:
+            admit(run.sql)
+        if before and (run is None or not self.has(run.sql)):
+            await self.send(before)
+            before = ()
         if run is None:
             return await self.run_whole(admit, statement, parameters)
-        admit(run.sql)
-        return await self.run_directly(run)
+        return await self.run_directly(run, before)
 
     async def run_whole(self, admit: Guard, statement: Executable, parameters: Parameters) -> Rows:
         """Run it by SQLAlchemy, and keep what it makes of it for the next time."""
