@@ -33,9 +33,11 @@ SHOTS = os.environ.get("CRATON_SHOTS")
 """A folder for pictures of the pages, for people to look at."""
 LEASE = 2
 How = Literal["killed", "stopped"]
+POLYGLOT = ("polyglot", "polyglot_microservices", "polyglot_hybrid")
+"""Where each pool is in its own language."""
 STRUCK: list[tuple[str, How]] = [
     ("monolith", "killed"), ("microservices", "killed"), ("hybrid", "killed"), ("microservices", "stopped"),
-    ("hybrid", "stopped"),
+    ("hybrid", "stopped"), *((topology, "killed") for topology in POLYGLOT[1:]),
 ]
 """Stopped: for longer than the lease of its jobs lasts, and then going on, as if nothing had happened."""
 NIGHTLY = [pytest.param(*case, marks=pytest.mark.chaos) for case in STRUCK]
@@ -115,7 +117,7 @@ async def strike(processes: Processes, how: How) -> None:
     names = workers_of(processes)
     assert names, list(processes.children)
     if how == "killed":
-        some = names if processes.topology.name != "polyglot" else [n for n in names if not n.startswith("cpu")]
+        some = names if processes.topology.name not in POLYGLOT else [n for n in names if not n.startswith("cpu")]
         assert any([processes.kill(name) for name in some])
     else:
         assert processes.kill(names[0], with_signal=signal.SIGSTOP)
@@ -124,7 +126,7 @@ async def strike(processes: Processes, how: How) -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(("topology", "how"), [("polyglot", "killed"), *NIGHTLY])
+@pytest.mark.parametrize(("topology", "how"), [(POLYGLOT[0], "killed"), *NIGHTLY])
 async def test_a_film_is_watched_to_its_end_though_workers_were_struck(
     topology: str, how: How, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -137,7 +139,7 @@ async def test_a_film_is_watched_to_its_end_though_workers_were_struck(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     data = tmp_path / "data"
-    if topology == "polyglot":
+    if topology in POLYGLOT:
         compile_worker(COMMANDS["java"])
     async with running(topology, data) as processes:
         headers = await signed_up(processes.url)
@@ -145,14 +147,14 @@ async def test_a_film_is_watched_to_its_end_though_workers_were_struck(
         async with httpx.AsyncClient(base_url=processes.url, headers=headers, timeout=30) as http:
             video = (await first_video(http))["id"]
             await until(stage_is(http, video, "encoding", done=0.1), seconds=LIMIT)
-            if topology == "polyglot":
+            if topology in POLYGLOT:
                 await until(lambda: all_have_encoded(processes), seconds=LIMIT)
             await strike(processes, how)
             await until(stage_is(http, video, "published"), seconds=LIMIT)
             await until(lambda: is_watchable(http, video), seconds=LIMIT)
             await until(lambda: only_the_edition(data / "blobs"), seconds=LIMIT)
         assert await frames_of(data / "blobs", tmp_path) == [FRAMES, FRAMES]
-        assert topology != "polyglot" or encoders(processes) == {pool.name for pool in processes.topology.workers}
+        assert topology not in POLYGLOT or encoders(processes) == {pool.name for pool in processes.topology.workers}
         assert not files(temporary, f"{PREFIX}*")
         monkeypatch.delenv("TMPDIR")  # where Chromium finds the names of its sockets too long
         async with pages() as page:
