@@ -136,7 +136,7 @@ class Comparing:
         return Method(
             scenario=wanted.scenario.name, rate=wanted.rate, rounds=wanted.rounds, warmup=wanted.warmup,
             mix={action.__name__: weight for action, weight in wanted.scenario.mix.items()}, seconds=wanted.seconds,
-            objective=wanted.objective, percentile=0.95, seed=wanted.seed, gateway=GATEWAYS[wanted.gateway],
+            objective=wanted.objective, percentile=0.9, seed=wanted.seed, gateway=GATEWAYS[wanted.gateway],
             database=stand.server.about if isinstance(stand, Standing) else "", command=wanted.command,
             tls=bool(wanted.tls), notes=tuple(self.remarks()),
         )

@@ -99,7 +99,7 @@ async def capacities(comparing: Comparing) -> None:
 async def sought(comparing: Comparing, stand: Stand, generator: Generator, *, number: int = 0) -> Found:
     """One search."""
     wanted = comparing.wanted
-    search = Search(objective=wanted.objective, first=wanted.rate, seed=wanted.seed + number)
+    search = Search(objective=wanted.objective, percentile="p90", first=wanted.rate, seed=wanted.seed + number)
     async with Meter(stand) as meter:
         return await Climb(generator, search, lambda: used(meter)).run()
 

@@ -38,7 +38,7 @@ QUICK = Extent(phases=("start", "profile", "steady"), rounds=2, seconds=4.0, war
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What was asked for. `rate`: actions a second; `seconds`, `warmup`: of each measured round; `objective`: seconds
-    within which 95 % of the actions are to be done where throughput is sought."""
+    within which 90 % of the actions are to be done where throughput is sought."""
 
     package: str
     topologies: tuple[str, ...]
