@@ -149,6 +149,41 @@ class Direct:
             assert len((await execute(limited)).all()) == n
             assert (await execute(sa.text("SELECT :n + 1"), {"n": n})).scalar_one() == n + 1
 
+    async def test_a_list_of_any_length_is_looked_for(self, execute: Execute, things: sa.Table) -> None:
+        for n in range(5):
+            await execute(sa.insert(things), {"number": n, "plain": f"n{n}", "own": f"own{n}"})
+        given: sa.BindParameter[Any] = sa.bindparam("given", expanding=True)
+        ask = sa.select(things.c.number).where(things.c.number.in_(given), things.c.plain != sa.bindparam("but"))
+        ask = ask.order_by(things.c.number)
+        other = sa.select(things.c.number).where(things.c.number.not_in(given), things.c.number < 4)
+        of_type = sa.select(things.c.number).where(things.c.own.in_(sa.bindparam("owns", expanding=True)))
+        constant = sa.select(things.c.number).where(things.c.number.in_((1, 3)), things.c.plain == sa.bindparam("is"))
+        for _ in range(3):
+            lists: list[Any] = [[], [3], (1, 2), [0, 1, 2, 4], {1, 2}, range(2), range(4), [9]]
+            for wanted in lists:
+                found = (await execute(ask, {"given": wanted, "but": "n2"})).scalars().all()
+                assert found == [n for n in sorted(wanted) if n in (0, 1, 3, 4)], wanted
+                rest = (await execute(other, {"given": wanted})).scalars().all()
+                assert sorted(rest) == [n for n in range(4) if n not in wanted], wanted
+            for owns in (["own1"], ["own3", "own4"], ["1nwo"]):
+                found = (await execute(of_type, {"owns": owns})).scalars().all()
+                assert sorted(found) == [n for n in range(5) if f"own{n}" in owns]
+            assert (await execute(constant, {"is": "n3"})).scalars().all() == [3]
+            assert (await execute(constant, {"is": "n2"})).scalars().all() == []
+            for numbers in ([1], [2, 3], [0, 4], [0, 2, 4]):
+                made = sa.select(things.c.number).where(things.c.number.in_(numbers)).order_by(things.c.number)
+                assert (await execute(made)).scalars().all() == numbers
+                gone = sa.update(things).where(things.c.number.in_(numbers)).values(small=len(numbers))
+                assert (await execute(gone)).rowcount == len(numbers)
+
+    async def test_a_list_of_one_is_one(self, execute: Execute, things: sa.Table) -> None:
+        add = sa.insert(things)
+        for n in range(4):
+            assert (await execute(add, [{"number": n, "plain": f"n{n}"}])).rowcount == 1
+        await execute(add, [{"number": n, "plain": f"n{n}"} for n in (10, 11)])
+        ask = sa.select(things.c.plain).order_by(things.c.number)
+        assert (await execute(ask)).scalars().all() == ["n0", "n1", "n2", "n3", "n10", "n11"]
+
     async def test_errors_are_those_of_sqlalchemy(self, execute: Execute, things: sa.Table) -> None:
         add, ask = sa.insert(things), sa.select(things).where(things.c.number == sa.bindparam("wanted"))
         await execute(add, {"number": 1, "plain": "first"})
@@ -182,6 +217,20 @@ class TestSQLite(Direct):
             return connection.run(lambda sql: None, statement, parameters)
 
         return run
+
+
+    def test_statements_with_lists_go_directly_the_second_time(self, tmp_path: Path) -> None:
+        plans, table = Plans(), sa.Table("direct_thing", sa.MetaData(), sa.Column("number", sa.Integer))
+        connection = SQLiteConnection(tmp_path / "direct.db", plans)
+        connection.run(lambda sql: None, sa.schema.CreateTable(table), None)
+        ask = sa.select(table).where(table.c.number.in_(sa.bindparam("given", expanding=True)))
+        own, add = sa.select(table).where(table.c.number.in_((1, 2))), sa.insert(table)
+        runs: list[tuple[Any, Parameters]] = [(ask, {"given": [1, 2]}), (own, None), (add, [{"number": 1}])]
+        for statement, parameters in runs:
+            assert plans.find(statement, parameters) is None
+            connection.run(lambda sql: None, statement, parameters)
+            assert plans.find(statement, parameters) is not None
+        assert plans.find(ask, {"given": [1, 2, 3]}) is None
 
 
 class TestPostgreSQL(Direct):

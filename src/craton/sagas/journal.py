@@ -134,9 +134,9 @@ class Journal:
 
     async def write_entries(self, unit: Unit, saga: str, entries: Mapping[int, Entry]) -> None:
         """The rows of some steps, whether or not there were any."""
-        rows = [dict(saga=saga, step=n, **{name: getattr(e, name) for name in FIELDS}) for n, e in entries.items()]
-        if rows:
-            await unit.execute(self.module, self.put_entry, rows if len(rows) > 1 else rows[0])
+        for step, entry in entries.items():
+            row = dict(saga=saga, step=step, **{name: getattr(entry, name) for name in FIELDS})
+            await unit.later(self.module, self.put_entry, row)
 
     async def read(self, id: str) -> Record | None:
         """A stored saga with its steps."""

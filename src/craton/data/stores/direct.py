@@ -28,18 +28,23 @@ OF_A_RUN = {
 }
 """What belongs to one run in a context of SQLAlchemy; the rest is the statement's."""
 MEMOIZED = frozenset({"_row_getter"})
-Names = tuple[str, ...]
+SEVERAL = (list, tuple)
+Names = tuple[str | tuple[str, int], ...]
+"""The keys that a caller gives; of a key with several values, how many: the text has a place for each."""
 
 
 class Plan:
-    """What SQLAlchemy made of a statement."""
+    """What SQLAlchemy made of a statement. `parts`: of names that stand for one of several values, whose, and which."""
 
-    def __init__(self, context: DefaultExecutionContext) -> None:
+    def __init__(self, context: DefaultExecutionContext, values: dict[str, Any]) -> None:
         compiled: Any = context.compiled
         self.kind, self.compiled = type(context), compiled
         self.sql: str = str(context.statement)
-        self.order: Names = tuple(compiled.positiontup or ())
+        self.order: tuple[str, ...] = tuple(compiled.positiontup or ())
         self.convert: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors
+        self.parts: Mapping[str, tuple[str, int]] = {}
+        if compiled.post_compile_params:
+            self.expand(compiled._process_parameters_for_postcompile(values))
         self.keys = {name: bound.key for bound, name in compiled.bind_names.items()}
         self.required = frozenset(name for bound, name in compiled.bind_names.items() if bound.required)
         self.own = {name: value for name, value in vars(context).items() if name not in OF_A_RUN}
@@ -47,14 +52,21 @@ class Plan:
         self.description = description if description is None else list(description)
         self.whole = bool(compiled.implicit_returning)  # SQLAlchemy reads the rows itself, and keeps them
 
+    def expand(self, state: Any) -> None:
+        """Where several values are given for one name, each has a place of its own."""
+        self.order, self.convert = tuple(state.positiontup), {**self.convert, **state.processors}
+        names = state.parameter_expansion.items()
+        self.parts = {part: (name, at) for name, parts in names for at, part in enumerate(parts)}
+
 
 class Bound:
     """A plan with the values that one statement brings itself: `fill` says which others the caller gives, and where."""
 
-    __slots__ = ("base", "fill", "metadata", "names", "plan", "rows", "statement", "values")
+    __slots__ = ("base", "fill", "metadata", "names", "plan", "rows", "spread", "statement", "values")
 
     def __init__(self, plan: Plan, statement: Executable, names: Names, extracted: Any) -> None:
-        self.plan, self.statement, self.names = plan, ref(statement), names
+        self.plan, self.statement = plan, ref(statement)
+        self.names = tuple(name if isinstance(name, str) else name[0] for name in names)
         self.metadata: Any = None if plan.description else CursorResult._no_result_metadata
         self.rows: Any = None
         self.base: dict[str, Any] = plan.compiled.construct_params(
@@ -62,16 +74,23 @@ class Bound:
         )
         given = {name: key for name in self.base if (key := self.key_of(name)) is not None}
         self.fill = [(i, given[name], plan.convert.get(name)) for i, name in enumerate(plan.order) if name in given]
-        self.values = [None if name in given else self.converted(name) for name in plan.order]
+        places = [(i, name, *plan.parts[name]) for i, name in enumerate(plan.order) if name in plan.parts]
+        self.spread = [(i, given[of], at, plan.convert.get(name)) for i, name, of, at in places if of in given]
+        self.values = [None if self.of(name) in given else self.converted(name) for name in plan.order]
 
     def key_of(self, name: str) -> str | None:
         """Under which key the caller gives a parameter's value; None where the statement has it."""
         key = self.plan.keys[name]
         return key if key in self.names else name if name in self.names else None
 
+    def of(self, name: str) -> str:
+        """The parameter that a name stands for a part of; itself, where it is a whole one."""
+        return self.plan.parts[name][0] if name in self.plan.parts else name
+
     def converted(self, name: str) -> Any:
         """A value of the statement's own, as the driver takes it."""
-        convert, value = self.plan.convert.get(name), self.base[name]
+        convert, value = self.plan.convert.get(name), self.base[self.of(name)]
+        value = value[self.plan.parts[name][1]] if name in self.plan.parts else value
         return value if convert is None else convert(value)
 
     def complete(self) -> bool:
@@ -83,6 +102,8 @@ class Bound:
         values = self.values.copy()
         for place, key, convert in self.fill:
             values[place] = parameters[key] if convert is None else convert(parameters[key])
+        for place, key, at, convert in self.spread:
+            values[place] = parameters[key][at] if convert is None else convert(parameters[key][at])
         return values
 
     def run(self, parameters: Mapping[str, Any]) -> Run | None:
@@ -162,16 +183,16 @@ class Plans:
     """The statements of one store: by identity, since most are made once, and by SQLAlchemy's key for the others."""
 
     def __init__(self) -> None:
-        self.plans: dict[tuple[Any, Names], Plan] = {}
+        self.plans: dict[tuple[Any, Names, tuple[int, ...]], Plan] = {}
         self.bound: dict[tuple[int, Names], Bound] = {}
         self.epoch = 0
 
     def find(self, statement: Executable, parameters: Parameters) -> Run | None:
         """What to run; None for what has to go the whole way."""
-        given = {} if parameters is None else parameters
+        given = single(parameters)
         if not isinstance(given, dict):
             return None
-        names: Names = tuple(given)
+        names = names_of(given)
         bound = self.bound.get((id(statement), names))
         if bound is None or bound.statement() is not statement:
             bound = self.bind(statement, names)
@@ -180,7 +201,7 @@ class Plans:
     def bind(self, statement: Executable, names: Names) -> Bound | None:
         """A statement that has not been seen before; another one like it may have been."""
         key: Any = statement._generate_cache_key()  # type: ignore[attr-defined]  # all that are executed have it
-        plan = None if key is None else self.plans.get((key.key, names))
+        plan = None if key is None else self.plans.get((key.key, names, own_lengths(key)))
         if key is None or plan is None or key.params or statement._execution_options:
             return None
         found = Bound(plan, statement, names, key.bindparams)
@@ -194,11 +215,15 @@ class Plans:
     def learn(self, statement: Executable, parameters: Parameters, result: Rows) -> None:
         """Keep what SQLAlchemy made of a statement, where it is plain enough."""
         key: Any = statement._generate_cache_key()  # type: ignore[attr-defined]
-        if key is None or not isinstance(parameters, dict | None) or not plain(statement, result.context):
+        given = single(parameters)
+        if key is None or not isinstance(given, dict) or not plain(statement, result.context):
             return
-        if len(self.plans) >= MOST:
-            self.plans.clear()
-        self.plans[key.key, tuple(parameters or ())] = Plan(result.context)
+        compiled: Any = result.context.compiled
+        values = compiled.construct_params(given, extracted_parameters=key.bindparams, escape_names=False)
+        if all(type(values[name]) in SEVERAL for name in expanding(compiled)):
+            if len(self.plans) >= MOST:
+                self.plans.clear()
+            self.plans[key.key, names_of(given), own_lengths(key)] = Plan(result.context, values)
 
     def forget(self) -> None:
         """The tables have changed."""
@@ -207,12 +232,38 @@ class Plans:
         self.bound.clear()
 
 
+def single(parameters: Parameters) -> Any:
+    """What one statement is given; a list where it is to run several times."""
+    if isinstance(parameters, list) and len(parameters) == 1:
+        return parameters[0]
+    return {} if parameters is None else parameters
+
+
+def names_of(given: Mapping[str, Any]) -> Names:
+    """What decides the text of a statement, besides itself."""
+    for value in given.values():
+        if type(value) in SEVERAL:
+            return tuple((name, len(value)) if type(value) in SEVERAL else name for name, value in given.items())
+    return tuple(given)
+
+
+def own_lengths(key: Any) -> tuple[int, ...]:
+    """The lengths of the lists that a statement brings itself: its text has a place for each value."""
+    return tuple(len(bound.value) for bound in key.bindparams if type(bound.value) in SEVERAL)
+
+
+def expanding(compiled: Any) -> list[str]:
+    """The names of the parameters that stand for several values."""
+    return [compiled.bind_names[bound] for bound in compiled.post_compile_params]
+
+
 def plain(statement: Any, context: DefaultExecutionContext) -> bool:
     """Whether a statement is compiled to the same text each time, and nothing is made up for it while it runs."""
     compiled: Any = context.compiled
     if compiled is None or context.isddl or context.is_text or context.executemany or statement._execution_options:
         return False
-    varying = compiled.literal_execute_params or compiled.post_compile_params or compiled.schema_translate_map
+    tuples = any(bound.type._is_tuple_type for bound in compiled.post_compile_params)
+    varying = compiled.literal_execute_params or tuples or compiled.schema_translate_map
     made_up = compiled.insert_prefetch or compiled.update_prefetch or compiled.has_out_parameters
     called = any(bound.callable for bound in compiled.bind_names)
     by_orm = statement._propagate_attrs.get("compile_state_plugin", "default") == "orm"
