@@ -15,7 +15,7 @@ from bench.harness import Benchmark, Measure, Side
 from bench.ours import CRATON
 from bench.peers import database, site, site_plain
 from bench.processes import measuring, server, spent
-from tests.postgresql import free_port
+from craton.run.folder import free_port
 
 Place = Callable[[], AbstractAsyncContextManager[str]]
 """Opens a database, and gives its URL."""

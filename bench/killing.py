@@ -20,7 +20,7 @@ from bench import tasks
 from bench.events import broker, no_broker
 from bench.submitting import Submitter, side
 from bench.tally import APPLIED
-from tests.postgresql import free_port
+from craton.run.folder import free_port
 
 PEERS = {
     "celery": tasks.on_rabbitmq, "dramatiq": tasks.on_rabbitmq, "taskiq": tasks.on_rabbitmq,

@@ -15,7 +15,7 @@ from bench.events import RABBITMQ, broker, no_broker
 from bench.harness import Benchmark, Measure, Side
 from bench.processes import measuring, telling
 from bench.tally import VARIABLE, Tally
-from tests.postgresql import free_port
+from craton.run.folder import free_port
 
 Where = Callable[[str], AbstractAsyncContextManager[str]]
 """Opens a place for a folder; gives its URL."""

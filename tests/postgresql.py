@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from craton.run.folder import free_port
 
 PROGRAMS = Path("/usr/lib/postgresql")  # where Debian puts them, by version
 OPTIONS = dict(
@@ -81,14 +82,6 @@ class Server:
         """Stop it, and remove its files."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def serve() -> Iterator[Server]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import free_port
+from craton.run.folder import free_port
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # Debian's programs in /usr/sbin change to another user first
 SETTINGS = "listeners.tcp.default = 127.0.0.1:{port}\nlog.console = false\ndisk_free_limit.absolute = 50MB\n"

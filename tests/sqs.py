@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import free_port
+from craton.run.folder import free_port
 
 PROGRAM = "from moto.server import main; main()"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}

@@ -22,7 +22,7 @@ from bench.baselines.monolith import Monolith
 from bench.baselines.prepare import make
 from bench.baselines.provider import Provider
 from bench.baselines.values import Address, Wanted
-from tests.postgresql import free_port
+from craton.run.folder import free_port
 
 PARTS = ["catalog", "inventory", "carts", "orders", "payments", "shipping", "notifications", "recommendations"]
 MUG, ANN = "mug-stoneware", "guest:ann"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from aiosmtpd.controller import Controller
 
-from tests.store.unit_simulation import free_port
+from craton.run.folder import free_port
 
 Trouble = Literal["fine", "busy", "unknown mailbox", "greylisted", "cut off when taken"]
 

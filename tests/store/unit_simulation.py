@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import httpx
+
+from craton.run.folder import free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -73,10 +74,3 @@ def simulated(data: Path) -> Iterator[Simulation]:
         yield simulation
     finally:
         simulation.kill()
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -18,6 +18,11 @@ from craton.errors import SettingsError
 from craton.topology import Topology
 
 T = TypeVar("T")
+LOWEST, USUAL = 10_000, 32_768
+"""The ports between which servers are put; the latter is where outgoing connections begin, if the system does not say.
+"""
+RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+TRIES = 100
 
 
 class Installation(msgspec.Struct, frozen=True):
@@ -184,8 +189,20 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
+    """A port that nobody uses now, and that the system gives to no outgoing connection: it is still free when somebody
+    comes to listen there, or does so again."""
+    most = outgoing() - LOWEST
+    for _ in range(TRIES if most > 0 else 0):
+        if is_free(port := LOWEST + secrets.randbelow(most)):
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
+
+
+def outgoing() -> int:
+    """The first of the ports that the system gives to outgoing connections."""
+    try:
+        return int(RANGE.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return USUAL
