@@ -63,6 +63,7 @@ async def test_a_customer_buys_what_is_in_the_cart_or_takes_something_first() ->
         assert set(customer.cookies) == {"shop_session-id"}
 
 
+@pytest.mark.chaos
 async def test_a_customer_waits_for_an_order_that_takes_longer() -> None:
     async with start_processes("apps.store", topology="monolith") as store, visit(store.url, seed=1) as customer:
         await add_to_cart(customer)

@@ -85,6 +85,7 @@ async def test_the_slower_side_is_found_to_be_slower_in_each_round() -> None:
     assert "latency p50" in text(found)
 
 
+@pytest.mark.chaos
 async def test_who_goes_first_changes_and_who_waits_is_told_how_long() -> None:
     _, told = await compared(wanted(Quiet("one"), Quiet("other")))
     rounds = [line.split(":")[1].strip() for line in told.splitlines() if line.startswith("steady")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from craton.lab.compare.overload import Flood, overload, recovered
 from craton.lab.compare.results import Overload
 from craton.lab.load.figures import Second
@@ -30,6 +32,7 @@ async def test_a_side_that_gets_slower_the_more_wait_never_recovers() -> None:
     assert (await flooded(side, limit=3)).recovered_after is None
 
 
+@pytest.mark.chaos
 async def test_the_course_shows_each_second_with_the_flood_from_zero_on() -> None:
     found = await flooded(LittleSide(), Flood(capacity=40, before=2, seconds=2, after=6))
     asked = {time: due for time, due, _, _ in found.course}

@@ -128,6 +128,7 @@ async def test_the_processor_time_of_services_gateway_and_database_is_found() ->
     assert all(used[name] > 0.01 for name in ("orders", "stock", "gateway", "postgresql")), used
 
 
+@pytest.mark.chaos
 async def test_several_use_one_server_without_meeting(postgresql: str) -> None:
     setup = replace(SHOP, gateway="craton", database=f"{postgresql}/comparison")
     async with craton_stand(setup, "monolith") as one, craton_stand(setup, "microservices") as other:

@@ -107,6 +107,7 @@ async def test_calls_by_every_kind_of_link_are_disturbed(shop: Path, link: str) 
         assert await pages(stand) == WELL
 
 
+@pytest.mark.chaos
 async def test_a_killed_service_is_killed_again_until_the_trouble_is_over_and_all_its_processes_are() -> None:
     setup = replace(SHOP, gateway="craton", replicas={"stock": 2})
     async with craton_stand(setup, "microservices") as stand:

@@ -80,6 +80,7 @@ async def test_open_loop_finds_the_latency_that_visitors_have_while_a_site_stand
     assert 1 - load.within(0.1) == pytest.approx(0.2, abs=0.05)
 
 
+@pytest.mark.chaos
 async def test_closed_loop_hardly_notices_it() -> None:
     """Two visitors who do nothing but ask have one slow answer each in two seconds, beside a great many quick ones."""
     async with opened(Place(stills=STILL)) as place:
