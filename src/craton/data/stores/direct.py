@@ -220,7 +220,7 @@ class Plans:
             return
         compiled: Any = result.context.compiled
         values = compiled.construct_params(given, extracted_parameters=key.bindparams, escape_names=False)
-        if all(type(values[name]) in SEVERAL for name in expanding(compiled)):
+        if all(flat(values[name]) for name in expanding(compiled)):
             if len(self.plans) >= MOST:
                 self.plans.clear()
             self.plans[key.key, names_of(given), own_lengths(key)] = Plan(result.context, values)
@@ -250,6 +250,11 @@ def names_of(given: Mapping[str, Any]) -> Names:
 def own_lengths(key: Any) -> tuple[int, ...]:
     """The lengths of the lists that a statement brings itself: its text has a place for each value."""
     return tuple(len(bound.value) for bound in key.bindparams if type(bound.value) in SEVERAL)
+
+
+def flat(values: Any) -> bool:
+    """Whether these are values whose number is seen, and each of which has one place in the text."""
+    return type(values) in SEVERAL and not any(isinstance(value, SEVERAL) for value in values)
 
 
 def expanding(compiled: Any) -> list[str]:
