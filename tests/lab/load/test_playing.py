@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 from collections import Counter
 
 import pytest
@@ -43,6 +45,13 @@ async def stay(place: Place, scenario: Scenario, *, visitors: int, seconds: floa
     """Visitors in closed loop."""
     play = Play(scenario, Site(place.url), seed)
     return await play.closed(visitors, seconds, warmup=0.0, think=scenario.think)
+
+
+async def test_who_comes_back_when_the_time_is_over_asks_for_nothing() -> None:
+    async with opened(Place()) as place:
+        asyncio.get_running_loop().call_later(0.1, time.sleep, 0.4)  # as on a machine that does something else
+        load = await stay(place, Scenario("late", {look: 1}, think=(0.15, 0.15)), visitors=5, seconds=0.3)
+        assert load.requests == sum(place.asked.values())
 
 
 async def test_counts_and_bytes_are_those_that_the_site_saw() -> None:

@@ -76,8 +76,9 @@ class Play:
         error, pause = await self.arrive(guest), chance.uniform(0, think[1])
         while book.now() + pause < seconds:
             await asyncio.sleep(pause)
+            if (now := book.now()) >= seconds:  # it took longer: what is done now would not count
+                return
             [action] = chance.choices(range(len(weights)), weights)
-            now = book.now()
             await self.act(guest, action, now, now, book, error=error)
             error = error and await self.arrive(guest)
             pause = chance.uniform(*think)
