@@ -54,7 +54,7 @@ video: setup apps/video/node_modules/ready  ## the video application, as a monol
 NODE = $(addsuffix /node_modules/ready,tests/node workers/node apps/video)
 
 test: develop system $(NODE)  ## all tests but the nightly ones
-	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile --max-worker-restart=1
+	@$(BIN)/pytest -m "not chaos" --numprocesses=auto --dist=loadfile --max-worker-restart=0
 
 lint: develop  ## style and types
 	@$(BIN)/ruff check .
