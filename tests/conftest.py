@@ -1,4 +1,4 @@
-"""What all tests share: servers of PostgreSQL, RabbitMQ and SQS, each started when asked for, and a watch."""
+"""What all tests share: a watch, and servers of PostgreSQL, RabbitMQ, SQS and S3 and a browser, when asked for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.browser import browser
 from tests.postgresql import postgresql
 from tests.rabbitmq import rabbitmq
+from tests.s3 import s3
 from tests.sqs import sqs
 from tests.watch import pytest_runtest_protocol
 
-__all__ = ["postgresql", "pytest_runtest_protocol", "rabbitmq", "sqs"]
+__all__ = ["browser", "postgresql", "pytest_runtest_protocol", "rabbitmq", "s3", "sqs"]
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC
 os.environ.setdefault("CRATON_EDGE_RATE", "0")  # all clients of a test come from one address

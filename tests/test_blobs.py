@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from craton.blobs import Blobs, LocalBlobs, open_blobs
 from craton.errors import SettingsError
+from tests.s3 import BUCKET
 
 BIG = os.urandom(12 << 20)
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A server of S3 with one bucket, on a socket."""
-    known = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        host, port = server.get_host_and_port()
-        for name, text in {**known, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
-            patch.setenv(name, text)
-        with urlopen(Request(f"http://{host}:{port}/films", method="PUT")):
-            pass
-        yield "s3://films/in/here"
-    server.stop()
 
 
 @pytest.fixture(params=["file", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     """Blobs of each kind, with nothing in them that the tests look for."""
     if request.param == "s3":
-        return open_blobs(f"{request.getfixturevalue('bucket')}/{tmp_path.name}")
+        request.getfixturevalue("s3")
+        return open_blobs(f"s3://{BUCKET}/in/here/{tmp_path.name}")
     return open_blobs(f"file://{tmp_path}/blobs")
 
 

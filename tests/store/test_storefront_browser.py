@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from apps.store.catalog.contract import Draft
 from apps.store.money import Money
 from craton.edge.server import serve_http
+from tests.browser import Seat, Tour
 from tests.store.shop import STRUCTURES, Shop
 from tests.store.visitor import WHERETO
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"), pytest.mark.parametrize("shop", STRUCTURES[:1], ids=str, indirect=True),
 ]
-AXE = Path(__file__).parents[1] / "node/node_modules/axe-core/axe.min.js"
-QUIETLY = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)
-SHOTS = os.environ.get("CRATON_SHOTS")
-"""A folder for pictures of the pages, for people to look at."""
-LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
-    "wide-light": (1280, "light"), "narrow-dark": (375, "dark"), "narrow-light": (375, "light"),
-    "wide-dark": (1280, "dark"),
-}
-LOOKED_AT = list(LOOKS.items())[:4 if SHOTS else 2]
-"""Each width and each colour; in all combinations where pictures are made."""
-CHECK = """async only => (await axe.run({runOnly: only})).violations.map(one => [one.id, one.help, ...one.nodes.map(
-    node => node.html.slice(0, 200) + " " + node.any.concat(node.all).map(check => check.message).join("; ")
-)].join(" | "))"""
-ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
-"""What a page that is right on one screen may have wrong on another."""
-
-
-@dataclass(slots=True)
-class Seat:
-    """A browser in front of the shop."""
-
-    browser: Browser
-    url: str
-
-    @asynccontextmanager
-    async def sits(self, look: str = "wide-light") -> AsyncIterator[Page]:
-        """Somebody new, on a screen of some width and colour."""
-        width, colour = LOOKS[look]
-        context = await self.browser.new_context(
-            base_url=self.url, viewport={"width": width, "height": 800}, color_scheme=colour, reduced_motion="reduce",
-            bypass_csp=True,  # for axe alone: that the pages' own policy holds is tested by their headers
-        )
-        try:
-            yield await context.new_page()
-        finally:
-            await context.close()
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, once for all tests."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "there is no chromium: run scripts/system"
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=found, args=[*QUIETLY])
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -98,41 +43,6 @@ async def stock_up(shop: Shop) -> tuple[str, ...]:
     return tuple(found)
 
 
-async def faults_of(page: Page, look: str, name: str, *, only: Sequence[str]) -> list[str]:
-    """What axe finds on the page that is shown, and whether it is wider than the screen."""
-    if not await page.evaluate("() => 'axe' in window"):
-        await page.add_script_tag(path=AXE)
-    found: list[str] = await page.evaluate(CHECK, only)
-    if await page.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
-        found.append("the page is wider than the screen")
-    if SHOTS:
-        await page.screenshot(path=f"{SHOTS}/{name}-{look}.png", full_page=True)
-    return [f"{name} ({look}): {one}" for one in found]
-
-
-class Tour:
-    """Looks at pages on all screens, and collects what is wrong with them."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.found, self.broken = page, list[str](), list[str]()
-        page.on("pageerror", lambda error: self.broken.append(str(error)))
-
-    async def see(self, name: str, path: str = "", *, status: int = 200) -> None:
-        """One page, on all screens; the one that is shown already, where no address is given."""
-        if path:
-            answer = await self.page.goto(path)
-            assert answer and answer.status == status, (path, answer and answer.status)
-        for index, (look, (width, colour)) in enumerate(LOOKED_AT):
-            await self.page.set_viewport_size({"width": width, "height": 800})
-            await self.page.emulate_media(color_scheme=colour)
-            self.found += await faults_of(self.page, look, name, only=OF_LOOKS if index else ALL)
-
-    def check(self) -> None:
-        """Nothing was found."""
-        assert not self.found, "\n".join(self.found)
-        assert not self.broken, "\n".join(self.broken)
-
-
 async def fill_in(page: Page, **more: str) -> None:
     """The checkout's form."""
     for name, text in {**WHERETO, **more}.items():
@@ -142,7 +52,7 @@ async def fill_in(page: Page, **more: str) -> None:
 
 async def test_axe_finds_nothing_on_any_page_of_a_visit(shop: Shop, seat: Seat) -> None:
     mug, lamp, shirt = await stock_up(shop)
-    async with seat.sits() as page:
+    async with seat.sits(bypass=True) as page:
         tour = Tour(page)
         for name, path in {
             "home": "/", "category": "/category/kitchen", "search": "/search?q=mug", "nothing": "/search?q=xyzzy",
@@ -173,7 +83,7 @@ async def test_axe_finds_nothing_on_the_desk(shop: Shop, seat: Seat) -> None:
     mug, *_ = await stock_up(shop)
     order = await shop.customer().order_of(mug)
     await shop.settled()
-    async with seat.sits() as page:
+    async with seat.sits(bypass=True) as page:
         tour = Tour(page)
         await page.goto("/login?back=/manage")
         await page.fill("[name=email]", "admin@store.example")
@@ -195,7 +105,7 @@ async def test_axe_finds_nothing_on_the_desk(shop: Shop, seat: Seat) -> None:
 
 async def test_a_guest_buys_with_javascript_and_sees_the_order_go_on_by_itself(shop: Shop, seat: Seat) -> None:
     mug, *_ = await stock_up(shop)
-    async with seat.sits("narrow-light") as page:
+    async with seat.sits(look="narrow-light") as page:
         await page.goto(f"/product/{mug}")
         await page.click(".buy button")
         await page.fill("#quantity-1", "2")

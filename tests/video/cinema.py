@@ -19,6 +19,7 @@ import httpx
 import apps.video as package
 from apps.video.application import video
 from apps.video.playback.contract import Playback
+from apps.video.transcoding.contract import Progress, Transcoding, TranscodingNotFound
 from apps.video.uploads.contract import Uploads
 from apps.video.uploads.events import SweepDue
 from apps.video.uploads.tasks import Sweep, sweep
@@ -26,6 +27,7 @@ from apps.video.videos.contract import Videos
 from apps.video.videos.editions import Edition, Privacy
 from craton import Application, Caller, Task
 from craton.blobs import Blobs, open_blobs
+from craton.pools import Pool
 from craton.testing.start import Running, calling, start, user
 from craton.topology import load_topologies
 
@@ -38,6 +40,8 @@ TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = TUS | {"Content-Type": "application/offset+octet-stream"}
 TOPOLOGIES = Path(package.__file__).with_name("topology.toml")
 QUOTA, MOST, PART = 400_000, 300_000, 16_384
+LIMIT = 90.0
+"""Seconds that a small video may take on a machine that has much else to do."""
 
 
 class Structure(NamedTuple):
@@ -83,6 +87,11 @@ class Person:
     def subject(self) -> str:
         """Who they are."""
         return self.caller.subject
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What their browser has when they have signed in."""
+        return {"video_session": self.headers["Authorization"].removeprefix("Bearer ")}
 
     async def ask(self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a module answers them."""
@@ -188,6 +197,26 @@ class Cinema:
 
         await until(shown)
 
+    async def progress(self, person: Person, video: str) -> Progress | None:
+        """How far transcoding is with a video; None where it has not begun."""
+        try:
+            return await person.ask(self.running.get(Transcoding).progress, video)
+        except TranscodingNotFound:
+            return None
+
+    async def ended(self, person: Person, video: str) -> Progress:
+        """How its transcoding ended, once it has."""
+        found: Progress | None = None
+
+        async def is_so() -> bool:
+            nonlocal found
+            found = await self.progress(person, video)
+            return found is not None and found.stage in ("published", "refused", "failed", "stopped")
+
+        await until(is_so, seconds=LIMIT)
+        assert found is not None
+        return found
+
     async def all_files(self) -> list[str]:
         """The paths of all blobs."""
         return [blob.path for blob in await self.blobs.list()]
@@ -201,6 +230,17 @@ def metadata(**named: str) -> str:
 def checksum(content: bytes) -> str:
     """Upload-Checksum."""
     return f"sha1 {b64encode(hashlib.sha1(content).digest()).decode()}"  # which tus asks servers for
+
+
+async def files_of(cinema: Cinema, playlist: str) -> dict[str, httpx.Response]:
+    """A playlist, and all that it names, as a player finds them."""
+    found = {playlist: await cinema.http.get(playlist)}
+    for line in found[playlist].text.splitlines():
+        name = line.split('URI="')[1].split('"')[0] if 'URI="' in line else "" if line.startswith("#") else line
+        if name:
+            place = str(httpx.URL(f"http://cinema{playlist}").join(name).path)
+            found |= await files_of(cinema, place) if name.endswith(".m3u8") else {place: await cinema.http.get(place)}
+    return found
 
 
 async def until(true: Callable[[], Awaitable[bool]], *, seconds: float = 30, pause: float = 0.02) -> None:
@@ -221,15 +261,18 @@ def impatient(application: Application) -> Application:
 
 @asynccontextmanager
 async def open_cinema(
-    structure: Structure, *, data: Path, database: str | None = None, application: Application = video, **more: str,
+    structure: Structure, *, data: Path, database: str | None = None, application: Application = video,
+    pools: tuple[Pool, ...] = (), blobs: str = "", **more: str,
 ) -> AsyncIterator[Cinema]:
-    """The application in one structure. With uploads of a few hundred kilobytes, limits are soon reached."""
-    clock, place = TestClock(), f"file://{data}/blobs"
+    """The application in one structure, with its own workers or these. With uploads of a few hundred kilobytes, limits
+    are soon reached. `blobs`: where its files are, if not in a folder."""
+    clock, place = TestClock(), blobs or f"file://{data}/blobs"
     limits = {"QUOTA": QUOTA, "MOST": MOST}
     environ = {f"CRATON_UPLOADS_{name}": str(most) for name, most in limits.items()} | {"CRATON_TUS_PART": str(PART)}
     environ |= {"CRATON_BLOBS": place, "CRATON_EDGE_RATE": "0", "CRATON_USERS_ARGON2_MEMORY": "64", **more}
     changed = impatient(application)
     topology = load_topologies(changed, TOPOLOGIES)[structure.topology]
+    topology = replace(topology, workers=pools or topology.workers)
     async with start(
         changed, topology=topology, link=structure.link, data=data, database=database, environ=environ,
         clock=clock,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 QUICK = ("-c:v", "libx264", "-preset", "ultrafast", "-threads", "1")
 
@@ -167,3 +169,15 @@ REASONS = {
     "empty": "empty", "noise": "damaged", "cut_off": "damaged", "only_sound": "no picture", "song": "no picture",
     "playlist": "damaged",
 }
+
+
+@cache
+def clip(kind: str) -> bytes:
+    """A small clip."""
+    with TemporaryDirectory() as folder:
+        return {**PLAYABLE, **REFUSED}[kind](Path(folder)).read_bytes()
+
+
+def junk() -> bytes:
+    """What begins as a video does, and is none."""
+    return clip("plain")[:32] + clip("noise")[32:]

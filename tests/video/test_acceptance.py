@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,13 +12,14 @@ from typing import Any, Literal
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 from tusclient.client import TusClient
 
 from apps.video.transcoding.media import tools
 from apps.video.transcoding.media.playlists import read
 from apps.video.transcoding.scratch import PREFIX
 from craton.testing.processes import Processes, start_processes
+from tests.browser import SHOTS, chromium
 from tests.video.cinema import until
 from tests.video.clips import big_buck_bunny
 from tests.workers.java import compile_worker
@@ -29,8 +28,6 @@ from tests.workers.test_video import COMMANDS
 FRAMES, SECONDS = 132, 5.28
 """Of the film."""
 LIMIT = 240.0
-SHOTS = os.environ.get("CRATON_SHOTS")
-"""A folder for pictures of the pages, for people to look at."""
 LEASE = 2
 How = Literal["killed", "stopped"]
 POLYGLOT = ("polyglot", "polyglot_microservices", "polyglot_hybrid")
@@ -41,10 +38,6 @@ STRUCK: list[tuple[str, How]] = [
 ]
 """Stopped: for longer than the lease of its jobs lasts, and then going on, as if nothing had happened."""
 NIGHTLY = [pytest.param(*case, marks=pytest.mark.chaos) for case in STRUCK]
-STARTED = (
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required", "--mute-audio",
-)
 PLAYED = """async () => {
     const player = document.getElementById("player");
     if (player.ended) return true;
@@ -157,7 +150,8 @@ async def test_a_film_is_watched_to_its_end_though_workers_were_struck(
         assert topology not in POLYGLOT or encoders(processes) == {pool.name for pool in processes.topology.workers}
         assert not files(temporary, f"{PREFIX}*")
         monkeypatch.delenv("TMPDIR")  # where Chromium finds the names of its sockets too long
-        async with pages() as page:
+        async with chromium() as browser:
+            page = await browser.new_page()
             await page.goto(f"{processes.url}/")
             await shoot(page, topology, "library")
             await watch(page, f"{processes.url}/watch/{video}", topology)
@@ -206,19 +200,6 @@ async def frames_of(blobs: Path, into: Path) -> list[int]:
         asked = ("-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0")
         found.append(int(await tools.printed("ffprobe", "-v", "error", *asked, str(whole))))
     return found
-
-
-@asynccontextmanager
-async def pages() -> AsyncIterator[Page]:
-    """A page of Chromium, without anybody signed in."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "there is no chromium: run scripts/system"
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=found, args=[*STARTED])
-        try:
-            yield await browser.new_page()
-        finally:
-            await browser.close()
 
 
 async def watch(page: Page, address: str, topology: str) -> None:

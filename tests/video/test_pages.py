@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,25 +11,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from craton.edge.server import serve_http
+from tests.browser import SHOTS, Seat, Tour, becomes
 from tests.video.cinema import MP4, ORDINARY, Cinema, open_cinema, until
 from tests.video.films import SECONDS, Film
-from tests.video.seat import QUIETLY, SHOTS, Line, Seat, Tour, becomes
+from tests.video.line import Line
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"), pytest.mark.parametrize("cinema", ORDINARY[:1], ids=str, indirect=True),
 ]
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, once for all tests."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "there is no chromium: run scripts/system"
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=found, args=[*QUIETLY])
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -65,7 +56,7 @@ async def test_axe_finds_nothing_on_any_page(cinema: Cinema, film: Film, seat: S
         await page.click("main button")
         await tour.see("sign-in-wrong")
         tour.check()
-    async with seat.sits(ann, bypass=True) as page:
+    async with seat.sits(cookies=ann.cookies, bypass=True) as page:
         tour = Tour(page)
         for name, path in {
             "yours": "/yours", "video": f"/yours/{video}", "failed": f"/yours/{failed}", "upload": "/upload",
@@ -107,8 +98,8 @@ async def test_an_upload_shows_its_progress_and_survives_that_the_line_is_cut(
         port = await stack.enter_async_context(serve_http(other.running.edge, "127.0.0.1:0", drain=1))
         line = Line(port)
         server = await stack.enter_async_context(await asyncio.start_server(line.carry, "127.0.0.1", 0))
-        seat = Seat(browser, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        page = await stack.enter_async_context(seat.sits(ann := other.person()))
+        seat, ann = Seat(browser, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), other.person()
+        page = await stack.enter_async_context(seat.sits(cookies=ann.cookies))
         await page.goto("/upload")
         await page.set_input_files("#file", str(file))
         await page.click("#start")
@@ -131,7 +122,7 @@ async def test_an_upload_goes_on_after_the_page_was_closed(cinema: Cinema, seat:
     file.write_bytes(MP4 + os.urandom(100_000))
     place = await cinema.place(ann, file.stat().st_size, filename="film.mp4", title="Begun before")
     await cinema.patch(ann, place, 0, file.read_bytes()[:60_000])
-    async with seat.sits(ann) as page:
+    async with seat.sits(cookies=ann.cookies) as page:
         await page.goto("/upload")
         assert "60.0 KB of 100 KB are here" in await page.inner_text(".unfinished")
         await page.set_input_files("#file", str(file))
@@ -144,7 +135,7 @@ async def test_an_upload_goes_on_after_the_page_was_closed(cinema: Cinema, seat:
 async def test_what_is_refused_is_said(cinema: Cinema, seat: Seat, tmp_path: Path) -> None:
     ann, file = cinema.person(), tmp_path / "film.mp4"
     file.write_bytes(b"#!/bin/sh\n" * 1000)
-    async with seat.sits(ann) as page:
+    async with seat.sits(cookies=ann.cookies) as page:
         await page.goto("/upload")
         await page.set_input_files("#file", str(file))
         await page.click("#start")
@@ -155,7 +146,7 @@ async def test_what_is_refused_is_said(cinema: Cinema, seat: Seat, tmp_path: Pat
 async def test_a_film_plays_to_its_end_and_counts_as_a_view(cinema: Cinema, film: Film, seat: Seat) -> None:
     ann, bob = cinema.person(), cinema.person()
     video = await cinema.published(ann, await film.put(cinema.blobs, "videos/played/one"))
-    async with seat.sits(bob) as page:
+    async with seat.sits(cookies=bob.cookies) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(f"/watch/{video}")
@@ -187,7 +178,7 @@ async def test_a_player_whose_addresses_expire_asks_for_others_and_goes_on(
 ) -> None:
     ann = cinema.person()
     video = await cinema.published(ann, await film.put(cinema.blobs, "videos/expiring/one"), privacy="private")
-    async with seat.sits(ann) as page:
+    async with seat.sits(cookies=ann.cookies) as page:
         expired: list[str] = []
 
         async def refuse(route: Any) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from apps.video.playback.settings import PlaybackSettings
-from tests.video.cinema import ORDINARY, Cinema, Person, until
+from tests.video.cinema import ORDINARY, Cinema, Person, files_of, until
 from tests.video.films import SECONDS, Film
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,17 +21,6 @@ WINDOW = timedelta(seconds=PlaybackSettings().window + 1)
 async def ticket(cinema: Cinema, person: Person | None, video: str) -> httpx.Response:
     """What a player is given."""
     return await cinema.http.get(f"/videos/{video}/ticket", headers=person.headers if person else {})
-
-
-async def files_of(cinema: Cinema, playlist: str) -> dict[str, httpx.Response]:
-    """A playlist, and all that it names, as a player finds them."""
-    found = {playlist: await cinema.http.get(playlist)}
-    for line in found[playlist].text.splitlines():
-        name = line.split('URI="')[1].split('"')[0] if 'URI="' in line else "" if line.startswith("#") else line
-        if name:
-            place = str(httpx.URL(f"http://cinema{playlist}").join(name).path)
-            found |= await files_of(cinema, place) if name.endswith(".m3u8") else {place: await cinema.http.get(place)}
-    return found
 
 
 async def test_a_player_finds_all_files_of_a_video(cinema: Cinema, film: Film) -> None:

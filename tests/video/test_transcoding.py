@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 
 import pytest
 
-from apps.video.transcoding.contract import Progress, Transcoding, TranscodingNotFound
 from apps.video.transcoding.media import tools
 from apps.video.transcoding.media.playlists import PLAYLIST, SOUND, read
-from apps.video.transcoding.scratch import PREFIX
 from craton.blobs import Blobs
 from craton.tasks.worker import Worker
-from tests.video.cinema import ORDINARY, Cinema, Person, Structure, open_cinema, until
-from tests.video.clips import PLAYABLE, REASONS, REFUSED, big_buck_bunny, pattern
+from tests.video.cinema import LIMIT, ORDINARY, Cinema, Person, Structure, open_cinema, until
+from tests.video.clips import REASONS, big_buck_bunny, clip, junk, pattern
+from tests.video.queue import left_on_the_disk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-LIMIT = 90.0
-"""Seconds that a small video may take on a machine that has much else to do."""
-
-
-@cache
-def clip(kind: str) -> bytes:
-    """A small clip."""
-    with TemporaryDirectory() as folder:
-        return {**PLAYABLE, **REFUSED}[kind](Path(folder)).read_bytes()
-
-
-async def progress_of(cinema: Cinema, person: Person, video: str) -> Progress | None:
-    """How far transcoding is with a video; None where it has not begun."""
-    try:
-        return await person.ask(cinema.running.get(Transcoding).progress, video)
-    except TranscodingNotFound:
-        return None
-
-
-async def ended(cinema: Cinema, person: Person, video: str) -> Progress:
-    """How its transcoding ended."""
-    found: Progress | None = None
-
-    async def is_so() -> bool:
-        nonlocal found
-        found = await progress_of(cinema, person, video)
-        return found is not None and found.stage in ("published", "refused", "failed", "stopped")
-
-    await until(is_so, seconds=LIMIT)
-    assert found is not None
-    return found
 
 
 async def frames_and_ends(blobs: Blobs, folder: str, name: str, into: Path) -> tuple[int, float]:
@@ -72,7 +37,7 @@ async def test_an_upload_becomes_an_edition_with_every_frame_and_nothing_beside_
     video = await cinema.uploaded(person, clip("plain"), title="Mine")
     before = await person.ask(cinema.videos.video, video)
     await person.ask(cinema.videos.describe, video, before.version, title="Mine, and described meanwhile")
-    found = await ended(cinema, person, video)
+    found = await cinema.ended(person, video)
     assert (found.stage, found.done) == ("published", 1.0), found
     await until(lambda: cinema.state_is(person, video, "published"))
     shown = await person.ask(cinema.videos.video, video)
@@ -112,9 +77,8 @@ async def gone(cinema: Cinema, folders: list[str]) -> bool:
 @pytest.mark.parametrize("kind", ["noise", "only_sound"])
 async def test_what_cannot_be_played_is_refused_with_the_reason_and_leaves_nothing(cinema: Cinema, kind: str) -> None:
     person = cinema.person()
-    content = clip("plain")[:32] + clip(kind)[32:] if kind == "noise" else clip(kind)
-    video = await cinema.uploaded(person, content)
-    found = await ended(cinema, person, video)
+    video = await cinema.uploaded(person, junk() if kind == "noise" else clip(kind))
+    found = await cinema.ended(person, video)
     assert found.stage == "refused" and REASONS[kind] in found.reason
     await until(lambda: cinema.state_is(person, video, "failed"))
     assert (await person.ask(cinema.videos.video, video)).reason == found.reason
@@ -136,21 +100,16 @@ async def test_deleting_a_video_stops_its_jobs_and_removes_every_file(tmp_path: 
         video = await cinema.uploaded(person, big_buck_bunny().read_bytes())
 
         async def encodes() -> bool:
-            found = await progress_of(cinema, person, video)
+            found = await cinema.progress(person, video)
             return found is not None and found.stage == "encoding" and found.done > 0.05
 
         await until(encodes, seconds=LIMIT)
         await person.ask(cinema.videos.delete, video)
-        assert (await ended(cinema, person, video)).stage == "stopped"
+        assert (await cinema.ended(person, video)).stage == "stopped"
         workers = cinema.running.pools["cpu"].workers
         await until(lambda: idle(workers), seconds=LIMIT)
         assert not left_on_the_disk()
         await until(lambda: gone(cinema, [""]), seconds=LIMIT)  # what was written late goes with the second removal
-
-
-def left_on_the_disk() -> list[Path]:
-    """The folders that jobs of this process have for their files."""
-    return list(Path(gettempdir()).glob(f"{PREFIX}{os.getpid()}-*"))
 
 
 async def idle(workers: list[Worker]) -> bool:
@@ -165,6 +124,6 @@ async def test_a_video_with_holes_is_refused(tmp_path: Path) -> None:
     async with roomy(tmp_path, CRATON_TRANSCODING_SEGMENT="1", CRATON_TRANSCODING_SEGMENTS="1") as cinema:
         person = cinema.person()
         video = await cinema.uploaded(person, content[: len(content) // 2])
-        found = await ended(cinema, person, video)
+        found = await cinema.ended(person, video)
         assert (found.stage, "damaged" in found.reason) == ("refused", True), found
         await until(lambda: gone(cinema, ["transcoding/"]), seconds=LIMIT)

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from math import inf, nan
 from pathlib import Path
-from typing import Literal
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from craton.lab.compare.report import figures
 from craton.lab.compare.report.drawing import apart
 from craton.lab.compare.report.page import page
 from craton.lab.compare.report.scales import Linear, Logarithmic, Percentiles, linear, logarithmic
 from craton.lab.compare.results import Estimate
+from tests.browser import ALL, LOOKS, OF_LOOKS, SHOTS, faults, is_too_wide, look_at
 from tests.lab.compare.sample import VARIANTS, whole
 
-AXE = Path(__file__).parents[2] / "node/node_modules/axe-core/axe.min.js"
-QUIETLY = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)
-SHOTS = os.environ.get("CRATON_SHOTS")
-"""A folder for pictures of the page, for people to look at."""
-Colour = Literal["light", "dark"]
-LOOKS: dict[str, tuple[int, Colour]] = {
-    "wide-light": (1280, "light"), "narrow-dark": (375, "dark"), "narrow-light": (375, "light"),
-    "wide-dark": (1280, "dark"), "middle-light": (800, "light"),
-}
-CHECK = """async only => (await axe.run({runOnly: only})).violations.map(one => [one.id, one.help, ...one.nodes.map(
-    node => node.html.slice(0, 200) + " " + node.any.concat(node.all).map(check => check.message).join("; ")
-)].join(" | "))"""
-ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-OF_LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
-"""What a page that is right on one screen may have wrong on another."""
+SCREENS = LOOKS | {"middle-light": (800, "light")}
 OUTSIDE = """() => [...document.querySelectorAll("svg text")].filter(one => {
     const text = one.getBoundingClientRect(), svg = one.ownerSVGElement.getBoundingClientRect();
     return text.width && (text.left < svg.left - 1 || text.right > svg.right + 1 || text.top < svg.top - 1 ||
@@ -65,17 +44,6 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words += data
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, once for all tests."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "there is no chromium: run scripts/system"
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=found, args=[*QUIETLY])
-        yield browser
-        await browser.close()
 
 
 async def shown(browser: Browser, tmp_path: Path, name: str) -> tuple[Page, list[str]]:
@@ -138,37 +106,34 @@ def test_every_mean_in_the_first_table_has_its_interval() -> None:
         assert figures.interval(side.steady.cpu, figures.SECONDS) in text
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("look", "only"), [("wide-light", ALL), ("narrow-dark", OF_LOOKS)])
 @pytest.mark.parametrize("name", ["whole", "bare", "alone"])
 async def test_a_page_is_accessible(
     browser: Browser, tmp_path: Path, name: str, look: str, only: tuple[str, ...],
 ) -> None:
     opened, _ = await shown(browser, tmp_path, name)
-    await opened.add_script_tag(path=AXE)
     await see(opened, look)
-    wrong: list[str] = await opened.evaluate(CHECK, only)
+    wrong = await faults(opened, only)
     assert not wrong, "\n".join(wrong)
     await opened.context.close()
 
 
 async def see(opened: Page, look: str) -> None:
     """All of a page, on some screen."""
-    width, colour = LOOKS[look]
-    await opened.set_viewport_size({"width": width, "height": 800})
-    await opened.emulate_media(color_scheme=colour)
+    await look_at(opened, SCREENS[look])
     await opened.evaluate("() => document.querySelectorAll('details').forEach(one => one.open = true)")
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("name", VARIANTS)
 async def test_a_page_fits_every_screen_and_asks_for_nothing(browser: Browser, tmp_path: Path, name: str) -> None:
     opened, said = await shown(browser, tmp_path, name)
     wrong = []
-    for look in LOOKS:
+    for look in SCREENS:
         await see(opened, look)
         wrong += [f"{look}: cut off: {one}" for one in await opened.evaluate(OUTSIDE)]
-        if await opened.evaluate("() => document.documentElement.scrollWidth > innerWidth"):
+        if await is_too_wide(opened):
             wrong.append(f"{look}: the page is wider than the screen")
         if SHOTS:
             await opened.screenshot(path=f"{SHOTS}/comparison-{name}-{look}.png", full_page=True)
@@ -177,7 +142,7 @@ async def test_a_page_fits_every_screen_and_asks_for_nothing(browser: Browser, t
     await opened.context.close()
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_page_can_be_printed(browser: Browser, tmp_path: Path) -> None:
     opened, _ = await shown(browser, tmp_path, "whole")
     await opened.emulate_media(media="print")
