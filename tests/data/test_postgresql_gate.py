@@ -9,9 +9,9 @@ import pytest
 from craton.data.stores.postgresql_gate import Gate
 
 
-async def let_in(gate: Gate, *, alone: bool = False) -> asyncio.Task[None]:
+async def let_in(gate: Gate, *, alone: bool = False, background: bool = False) -> asyncio.Task[None]:
     """A task that has asked to be let in, and may have been."""
-    task = asyncio.create_task(gate.enter(alone=alone))
+    task = asyncio.create_task(gate.enter(alone=alone, background=background))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return task
@@ -69,3 +69,45 @@ async def test_who_gives_up_waiting_takes_nobodys_place() -> None:
     await last
     gate.leave()
     assert gate.inside == 0 and not gate.waiting
+
+
+async def order_of(gate: Gate, waiting: dict[str, asyncio.Task[None]]) -> str:
+    """The names of those who wait, as they are let in one after another."""
+    order = ""
+    while waiting:
+        gate.leave()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        (name,) = [name for name, task in waiting.items() if task.done()]
+        del waiting[name]
+        order += name
+    return order
+
+
+async def test_what_nobody_waits_for_comes_after_a_few_that_somebody_waits_for() -> None:
+    gate = Gate(1)
+    await gate.enter(alone=False)
+    behind = {name: await let_in(gate, background=True) for name in "xy"}
+    waited = {name: await let_in(gate) for name in "abcdefghij"}
+    assert await order_of(gate, behind | waited) == "abcdxefghyij"
+
+
+async def test_in_the_background_the_first_come_first_and_nobody_is_waited_for() -> None:
+    gate = Gate(1)
+    await (await let_in(gate, background=True))
+    behind = {name: await let_in(gate, background=True) for name in "xyz"}
+    alone = {"!": await let_in(gate, alone=True, background=True)}
+    assert await order_of(gate, behind | alone) == "!xyz"
+
+
+async def test_who_gives_up_in_the_background_takes_nobodys_place() -> None:
+    gate = Gate(1)
+    await gate.enter(alone=False)
+    first, second = await let_in(gate, background=True), await let_in(gate, background=True)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    gate.leave()
+    await second
+    gate.leave()
+    assert gate.inside == 0 and not gate.background

@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.exc import IntegrityError
 
+from craton.calls.context import CONTEXT
 from craton.data.statements import check_verb, harmless, modifies, short
 from craton.data.store import ALONE, Conflict, Parameters, Rows
 from craton.data.stores.direct import Run
@@ -126,7 +127,7 @@ class PostgreSQLUnit:
     ) -> tuple[PostgreSQLConnection, Sequence[Item]]:
         """The connection, in a transaction, in the module's role; and what is to be sent before the statement."""
         if self.connection is None:
-            await self.store.gate.enter(alone=self.alone)
+            await self.store.gate.enter(alone=self.alone, background=self.in_background())
             try:
                 self.connection = await self.begin(module)
             except BaseException:
@@ -143,6 +144,11 @@ class PostgreSQLUnit:
             items = []
         connection.module = module
         return connection, items
+
+    def in_background(self) -> bool:
+        """Whether nobody waits for it, as far as is known: a saga, and its effects, have no deadline of their own."""
+        now = CONTEXT.get()
+        return now.deadline is None and now.kind != "effect" and not self.wide
 
     async def begin(self, module: str) -> PostgreSQLConnection:
         """A connection that takes the transaction. One that ended while it was idle is only found out now."""
