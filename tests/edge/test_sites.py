@@ -16,6 +16,7 @@ from craton.application import Application
 from craton.calls.call import Call
 from craton.calls.context import Caller
 from craton.edge import site
+from craton.edge.admission import Admission
 from craton.edge.authentication import Tokens
 from craton.edge.server import serve_http
 from craton.errors import Misuse, SettingsError
@@ -113,7 +114,8 @@ async def test_time_does_not_run_while_the_body_of_a_request_comes(monkeypatch: 
 
     tokens = Tokens(b"a secret that only tests know", "poll")
     scope = {"type": "http", "headers": []}
-    await site.Site(upload, application="poll", tokens=tokens, state={})(scope, receive, send)
+    mine = site.Site(upload, application="poll", tokens=tokens, state={}, admission=Admission())
+    await mine(scope, receive, send)
     assert 0 < left[0] <= 0.1
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from craton.calls.codec import to_json
+from craton.edge.admission import Place
 from craton.edge.problems import MEDIA_TYPE, Problem
 
 Pair = tuple[bytes, bytes]
@@ -35,9 +36,10 @@ class Direct:
 
 class Exchange:
     """One request and its response. `given`: the headers, those that came several times joined; `told`: those of the
-    response so far; `path`: the parameters in the path; `id` names it in problems and logs."""
+    response so far; `path`: the parameters in the path; `id` names it in problems and logs; `place`: what it takes up
+    until its response begins."""
 
-    __slots__ = ("begun", "given", "id", "path", "receive", "scope", "sending", "told")
+    __slots__ = ("begun", "given", "id", "path", "place", "receive", "scope", "sending", "told")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, common: Iterable[Pair]) -> None:
         self.scope, self.receive, self.sending, self.begun = scope, receive, send, False
@@ -49,10 +51,13 @@ class Exchange:
         self.id = asked if asked is not None and SANE.fullmatch(asked) else b"%b-%d" % (STEM, next(NUMBERS))
         self.told = [*common, (b"x-request-id", self.id)]
         self.path: dict[str, str] = {}
+        self.place: Place | None = None
 
     async def send(self, message: Any) -> None:
         """Send a message of ASGI, as it is."""
         self.begun = True
+        if self.place is not None:
+            self.place.leave(begun=True)
         await self.sending(message)
 
     async def answer(self, status: int, body: bytes = b"", *, media: bytes = JSON) -> None:

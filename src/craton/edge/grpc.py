@@ -15,6 +15,7 @@ from craton.calls.link import Replies, Reply
 from craton.calls.links.grpc.describing import camel
 from craton.calls.links.grpc.server import Asked
 from craton.calls.receiver import as_call_error, reply_error
+from craton.edge.admission import Admission
 from craton.edge.authentication import Tokens
 from craton.edge.door import Door
 from craton.edge.gate import GUEST, network_of
@@ -32,15 +33,15 @@ class Outside:
     """Answers clients that are no services of the application. They may ask what has a route: whatever is open over
     HTTP is open here, to the same callers; nothing else is."""
 
-    def __init__(self, door: Door, tokens: Tokens, settings: EdgeSettings) -> None:
-        self.door, self.tokens, self.settings = door, tokens, settings
+    def __init__(self, door: Door, tokens: Tokens, settings: EdgeSettings, *, admission: Admission) -> None:
+        self.door, self.tokens, self.settings, self.admission = door, tokens, settings, admission
         self.rate = Rate("caller", per_second=settings.rate, burst=settings.burst)
         self.going_on: set[asyncio.Future[Any]] = set()
 
     async def __call__(self, asked: Asked) -> Reply | Replies:
         """Answer one call."""
         try:
-            result = await self.call(asked)
+            result = await self.admitted(asked)
             return self.replies(asked, result) if asked.method.streams else Reply("ok", codec.encode(result))
         except Exception as error:
             return told(asked, error)
@@ -54,8 +55,17 @@ class Outside:
         except Exception as error:
             yield told(asked, error)
 
+    async def admitted(self, asked: Asked) -> Any:
+        """Make a call as far as there is room. A stream takes none up once it has begun."""
+        place, done = await self.admission.enter(), False
+        try:
+            result, done = await self.call(asked), True
+            return result
+        finally:
+            place.leave(begun=done)
+
     async def call(self, asked: Asked) -> Any:
-        """Admit a call and make it. A query stops when the client goes away; what changes something goes on."""
+        """Check a call and make it. A query stops when the client goes away; what changes something goes on."""
         check_open(asked)
         caller, keyed = self.caller(asked), asked.method.kind != "query" and asked.method.keyed
         admit(caller, asked.method.allow)

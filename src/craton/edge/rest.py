@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Collection, Mapping
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from craton.calls.codec import to_json
+from craton.edge.admission import Admission
 from craton.edge.authentication import Tokens
 from craton.edge.documentation import pages
 from craton.edge.door import Door
@@ -105,6 +106,19 @@ def fixed(body: bytes, *, gate: Gate | None = None) -> Answer:
     return answer
 
 
+def admitted(answer: Answer, admission: Admission) -> Answer:
+    """What is answered only as far as there is room."""
+
+    async def enter(exchange: Exchange) -> None:
+        exchange.place = place = await admission.enter()
+        try:
+            await answer(exchange)
+        finally:
+            place.leave(begun=exchange.begun)
+
+    return enter
+
+
 def readiness(door: Door) -> Answer:
     """Whether this process takes calls."""
 
@@ -126,11 +140,11 @@ async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
 
 def edge(
     door: Door, tokens: Tokens, *, settings: EdgeSettings | None = None, sites: Mapping[str, ASGIApp] | None = None,
-    modules: Collection[str] | None = None,
+    modules: Collection[str] | None = None, admission: Admission | None = None,
 ) -> ASGIApp:
     """The ASGI application that serves these modules of the door's application, or all: by their routes, or by their
-    sites, by path, which get what no route answers."""
-    gate, places = Gate(settings or EdgeSettings()), Places[Resource]()
+    sites, by path, which get what no route answers. `admission`: what all that this process answers has to pass."""
+    gate, places, admission = Gate(settings or EdgeSettings()), Places[Resource](), admission or Admission()
     served = frozenset(m.name for m in door.application.modules if modules is None or m.name in modules)
 
     def put(verb: str, path: str, answer: Answer) -> None:
@@ -146,6 +160,7 @@ def edge(
     for path, page in pages(gate) if gate.settings.docs else ():
         put("GET", path, page)
     for operation in (one for one in found if one.module.name in served):
-        put(operation.route.verb, operation.route.path, Endpoint(door, operation, tokens=tokens, gate=gate))
+        endpoint = Endpoint(door, operation, tokens=tokens, gate=gate)
+        put(operation.route.verb, operation.route.path, admitted(endpoint, admission))
     forms = (f"{m.path.rstrip('/')}{form}" for m in door.application.modules for form in m.sign_ins)
     return Edge(gate, places, Sites(sites, otherwise=nowhere) if sites else None, sign_ins=tuple(forms))

@@ -18,6 +18,9 @@ from craton.edge.settings import EdgeSettings
 from craton.errors import SettingsError
 
 DRAIN_SECONDS = 10
+ACCEPTED = 16
+"""Connections that are accepted in one turn of the event loop: uvloop takes one of each socket that listens, and where
+many come, those behind it would not even be told that there is no room."""
 IDLE_SECONDS = 75
 """How long a connection stays open unused: longer than what gateways and load balancers keep theirs (often 60)."""
 
@@ -57,7 +60,8 @@ async def serve_http(
     with listen(address) as listening:
         config = config_of(app, drain=drain, settings=settings, websockets=websockets)
         server = Server(config)
-        running = asyncio.create_task(server.serve(sockets=[listening]), name=f"http {address}")
+        sockets = [listening, *(listening.dup() for _ in range(ACCEPTED - 1))]
+        running = asyncio.create_task(server.serve(sockets=sockets), name=f"http {address}")
         try:
             await server.up.wait()
             if not server.started:

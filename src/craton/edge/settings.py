@@ -19,7 +19,7 @@ class EdgeSettings(Settings):
     `burst` of them at once; `sign_ins`: tries a minute of one address at what checks passwords. `origins`: web pages of
     other sites that may ask ("https://shop.example, https://admin.example", or "*"). `trusted_proxies`: the networks
     whose X-Forwarded-For is believed ("10.0.0.0/8, 192.0.2.7"). `certificate`, `key`: PEM files, for TLS. `docs`:
-    whether there is a page at /docs.
+    whether there is a page at /docs. `admission`: whether what is more than can be answered in good time is refused.
     """
 
     timeout: float = 10.0
@@ -36,6 +36,7 @@ class EdgeSettings(Settings):
     certificate: str = ""
     key: str = ""
     docs: bool = True
+    admission: bool = True
 
     def __post_init__(self) -> None:
         self.proxies()

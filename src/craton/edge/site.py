@@ -11,37 +11,65 @@ from msgspec.structs import replace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from craton.calls.context import CONTEXT, NOBODY, Caller, Context
+from craton.edge.admission import Admission, Place
 from craton.edge.authentication import Tokens
 from craton.edge.headers import trace_in
-from craton.edge.problems import FaultProblem, problem_of
+from craton.edge.problems import FaultProblem, Problem, problem_of
 from craton.errors import CallError, NotAuthenticated
 from craton.values import Fault
 
 SECONDS = 10.0
 """Within which what a request asks of modules must be answered, as far as its response has not begun; counted from the
 last of its body that has come, since that may be long."""
+BUSY = (
+    b"<!doctype html><html lang=en><meta charset=utf-8><title>Too busy</title><h1>Too busy</h1>"
+    b"<p>There is more to do at the moment than can be done. Nothing was changed: please try again in a few seconds."
+)
+"""The page for who is refused, since a browser shows it as it is."""
 log = logging.getLogger(__name__)
 
 
 class Site:
     """One ASGI application, run as a call from outside: with a deadline, a trace, and the caller of a bearer token.
 
-    A token that is not valid is no error here: it may be one that the application issued itself.
+    A token that is not valid is no error here: it may be one that the application issued itself. Requests wait for
+    their `admission`, WebSockets do not.
     """
 
-    def __init__(self, app: ASGIApp, *, application: str, tokens: Tokens, state: Mapping[str, Any]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, application: str, tokens: Tokens, state: Mapping[str, Any], admission: Admission,
+    ) -> None:
         self.app, self.application, self.tokens, self.state = app, application, tokens, state
+        self.admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or talk over one WebSocket, whose calls have no deadline of their own. Raises Problem for
-        what the application did not answer, and what it raises itself."""
+        """Answer one request, or talk over one WebSocket. Raises Problem for what the application did not answer, and
+        what it raises itself."""
+        if scope["type"] != "http":
+            await self.run(scope, receive, send)
+            return
+        try:
+            place = await self.admission.enter()
+        except Problem as problem:
+            if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
+                raise
+            await busy(problem, send)
+            return
+        begun = Begun(send, place)
+        try:
+            await self.run(scope, Arriving(receive), begun)
+        finally:
+            place.leave(begun=begun.yet)
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application. What it asks for has no deadline of its own where it talks over a WebSocket."""
         given = dict(scope["headers"])
         deadline = asyncio.get_running_loop().time() + SECONDS if scope["type"] == "http" else None
         caller = bearer_of(given.get(b"authorization", b""), self.tokens)
         now = Context(caller=caller, deadline=deadline, trace=trace_in(given.get(b"traceparent", b"")))
         token = CONTEXT.set(now)
         try:
-            await self.app({**scope, "state": dict(self.state)}, Arriving(receive), Begun(send))
+            await self.app({**scope, "state": dict(self.state)}, receive, send)
         except Fault as fault:
             raise FaultProblem(self.application, fault) from fault
         except CallError as error:
@@ -70,17 +98,27 @@ class Arriving:
 
 
 class Begun:
-    """Sends. Once a response has begun it may last: what is asked from then on has no deadline but its own."""
+    """Sends. Once a response has begun it may last: what is asked from then on has no deadline but its own, and takes
+    up nobody's place."""
 
-    def __init__(self, send: Send) -> None:
-        self.send, self.yet = send, False
+    def __init__(self, send: Send, place: Place) -> None:
+        self.send, self.place, self.yet = send, place, False
 
     async def __call__(self, message: Message) -> None:
         """Send on."""
         if not self.yet:
             self.yet = True
+            self.place.leave(begun=True)
             CONTEXT.set(replace(CONTEXT.get(), deadline=None))
         await self.send(message)
+
+
+async def busy(problem: Problem, send: Send) -> None:
+    """A page in place of the problem."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers += [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(BUSY))]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": BUSY})
 
 
 def bearer_of(given: bytes, tokens: Tokens) -> Caller:

@@ -82,7 +82,9 @@ def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[ob
 
     own = process.service.modules or None  # the gateway answers for all
     settings = settings_of(EdgeSettings, "edge", process.environ)
-    app = edge(process, process.tokens, settings=settings, sites=process.sites, modules=own)
+    app = edge(
+        process, process.tokens, settings=settings, sites=process.sites, modules=own, admission=process.admission,
+    )
     if "rest" in process.topology.asked_by(process.service):
         app = Peers(
             app, process.application, handler=process.handler, secret=process.secret, clock=SystemClock(),
@@ -116,7 +118,9 @@ def serve_grpc(process: Process, address: str) -> AbstractAsyncContextManager[ob
         process.handler, address, schema_of(process.application), secret=process.secret,
         modules=process.service.modules or tuple(module.name for module in process.application.modules),
         grants=grants_of(process.application, process.topology), tls=process.tls,
-        outside=Outside(process, process.tokens, settings_of(EdgeSettings, "edge", process.environ)),
+        outside=Outside(
+            process, process.tokens, settings_of(EdgeSettings, "edge", process.environ), admission=process.admission,
+        ),
     )
 
 

@@ -159,7 +159,9 @@ class Process:
         app = factory(**self.needs(module, factory)) if makes else factory
         state = await stack.enter_async_context(lifespan(app, module.name))
         app = self.observer.site(module.name, app) if self.observer else app
-        self.sites[module.path] = Site(app, application=self.application.name, tokens=self.tokens, state=state)
+        self.sites[module.path] = Site(
+            app, application=self.application.name, tokens=self.tokens, state=state, admission=self.admission,
+        )
 
     async def open_kept(self, found: Mapping[str, type], stack: AsyncExitStack) -> None:
         """The database, the implementations, and whoever looks after their sagas; these are the first to stop."""
@@ -297,6 +299,14 @@ class Process:
         from craton.edge.authentication import Tokens
 
         return Tokens(self.secret, self.application.name, clock=self.clock)
+
+    @cached_property
+    def admission(self) -> Any:
+        """What lets requests from outside in, however they come: loaded where some do."""
+        from craton.edge.admission import Admission
+        from craton.edge.settings import EdgeSettings
+
+        return Admission(limited=settings_of(EdgeSettings, "edge", self.environ).admission)
 
     @cached_property
     def blobs(self) -> Blobs:

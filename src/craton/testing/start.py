@@ -82,7 +82,7 @@ class Running:
 
         sites = {module.path: self.site(module) for module in self.application.modules if module.asgi}
         settings = settings_of(EdgeSettings, "edge", self.door.environ)
-        return edge(self.door, self.door.tokens, settings=settings, sites=sites)
+        return edge(self.door, self.door.tokens, settings=settings, sites=sites, admission=self.door.admission)
 
     def site(self, module: Module) -> Any:
         """The ASGI application of a module, wherever it is now."""
