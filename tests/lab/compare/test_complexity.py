@@ -68,7 +68,8 @@ async def test_microservices_are_more_of_everything_than_a_monolith() -> None:
     assert (alone.services, alone.processes, alone.databases, alone.links) == (1, 2, 1, 0)
     assert (split.services, split.processes, split.databases, split.links) == (2, 3, 2, 1)
     assert split.settings > alone.settings > 3
-    assert split.lines > alone.lines > 0
+    assert split.lines > 0 and alone.lines > 0
+    assert split.generated > alone.generated > 0
     assert alone.connections > 0 and split.connections > 1
     assert alone.failures == (
         "shop is down: everything fails", "gateway is down: nobody reaches anything",
@@ -102,7 +103,7 @@ async def test_of_a_program_beside_links_are_those_that_are_open(tmp_path: Path)
         found = await complexity(stand)
     assert (found.services, found.processes, found.databases, found.links) == (2, 2, 1, 1)
     assert found.settings == 1 + 3  # a variable, and three ports in commands
-    assert found.lines == 9
+    assert (found.lines, found.generated) == (9, 0)
     assert "stock is down: what is asked of it by front fails" in found.failures
 
 

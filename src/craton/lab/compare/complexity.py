@@ -25,7 +25,7 @@ async def complexity(stand: Stand, *, isolation: Isolation | None = None) -> Com
     return Complexity(
         services=len(stand.services), processes=sum(len(part.pids) for part in parts if part.kind != "database"),
         databases=shape.databases, connections=sum((await stand.connections()).values()), links=len(links),
-        settings=shape.settings, lines=shape.lines,
+        settings=shape.settings, lines=shape.lines, generated=shape.generated,
         failures=(*failures(stand, parts, links, isolation), *partings(shape, links)),
     )
 

@@ -50,7 +50,8 @@ class Method(Record, frozen=True, kw_only=True):
     objective: float  # the latency that `percentile` of the actions must keep, where throughput is sought
     percentile: float  # 0.95
     seed: int
-    arrivals: str = "Poisson, open loop; latency counted from the time when the action was due"
+    arrivals: str = ""  # "Poisson, open loop; latency counted from the time when the action was due"
+    traffic: str = ""  # of steady rounds, in words: "20 actions a second"
     database: str = ""  # "PostgreSQL 15.9, a server for each side, fsync=on, synchronous_commit=on"
     gateway: str = ""
     tls: bool = False
@@ -87,7 +88,7 @@ class Part(Record, frozen=True, kw_only=True):
 class Steady(Record, frozen=True, kw_only=True):
     """Every side at the same rate."""
 
-    rate: float  # actions a second that were asked for
+    rate: float  # actions a second that were asked for; their mean, where visitors or the time decided
     done: Estimate  # actions a second that were done
     requests: float  # HTTP requests per action
     latency: tuple[ActionLatency, ...]  # "all" first
@@ -97,6 +98,8 @@ class Steady(Record, frozen=True, kw_only=True):
     received: float  # bytes per request that the visitor got, heads included
     sent: float
     lag: float  # how late the generator itself was at its 99th percentile; figures near to it mean nothing
+    overloaded: bool = False  # more was asked for than it could do: its latency is that of a growing queue
+    course: tuple[tuple[float, float, float, float], ...] = ()  # where the rate rose: see `Overload`
 
 
 class Step(Record, frozen=True, kw_only=True):
@@ -211,7 +214,8 @@ class Complexity(Record, frozen=True, kw_only=True):
     connections: int  # to databases, as seen while it ran
     links: int  # pairs of services of which one calls the other
     settings: int  # environment variables that must be set, over all services
-    lines: int  # of deployment files: topology and gateway configuration, as written or generated
+    lines: int  # of deployment files that people write: the topology, a gateway's configuration
+    generated: int = 0  # lines of deployment files that the framework writes: the gateway's configuration
     failures: tuple[str, ...]  # ways to fail, in words: "catalog is down: home and product fail"
 
 

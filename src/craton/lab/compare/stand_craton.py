@@ -131,10 +131,12 @@ def shape_of(plan: StandPlan) -> Shape:
     """How a plan is deployed: what its services declare that they need, and what they and the gateway are told."""
     programs = [member.program for stage in plan.members() for member in stage if member.kind != "companion"]
     told = sum(len(program.environ.keys() - plan.environ.keys() - {FOLDER}) for program in programs)
-    table = lines_about(plan.topology.name, topology_file(plan.package))
     files = plan.envoy.moving(plan.sockets / GATEWAY.name).values() if plan.gateway == "envoy" else ()
     generated = sum(len(msgspec.json.format(msgspec.json.encode(content)).splitlines()) for content in files)
-    return Shape(links_of(plan), databases=len(plan.databases()), settings=told, lines=table + generated)
+    return Shape(
+        links_of(plan), databases=len(plan.databases()), settings=told, generated=generated,
+        lines=lines_about(plan.topology.name, topology_file(plan.package)),
+    )
 
 
 def links_of(plan: Plan) -> frozenset[tuple[str, str]]:

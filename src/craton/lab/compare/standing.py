@@ -44,12 +44,14 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How it is deployed: pairs of services of which the first asks the second (None: that has to be seen), how many
-    databases there are, environment variables that must be set over all its programs, and lines of deployment files."""
+    databases there are, environment variables that must be set over all its programs, and lines of deployment files,
+    written by people and generated."""
 
     links: frozenset[tuple[str, str]] | None = None
     databases: int = 0
     settings: int = 0
     lines: int = 0
+    generated: int = 0
 
 
 @dataclass
