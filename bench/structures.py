@@ -21,7 +21,7 @@ from statistics import fmean
 from apps.store.scenarios import shopping
 from craton.lab.compare.resting import alone
 from craton.lab.compare.results import Estimate
-from craton.lab.compare.rounds import COUNTED, Round, Rounds
+from craton.lab.compare.rounds import COUNTED, Round, Rounds, Traffic
 from craton.lab.compare.stand import Setup, Stand
 from craton.lab.compare.stand_beside import beside_stand
 from craton.lab.compare.stand_craton import craton_stand
@@ -76,13 +76,12 @@ async def compare(chosen: argparse.Namespace) -> dict[str, Rounds]:
     async with standing(chosen.sides) as sides, AsyncExitStack() as stack:
         generators = {n: await stack.enter_async_context(Generator(SCENARIO, s.url)) for n, s in sides.items()}
         rounds = {name: Rounds(stand) for name, stand in sides.items()}
+        traffic = Traffic(rate=chosen.rate, seconds=chosen.seconds, warmup=chosen.warmup)
         for number in range(chosen.rounds):
             turn = number % len(chosen.sides)
             for name in (*chosen.sides[turn:], *chosen.sides[:turn]):
                 async with alone(sides[name], list(sides.values())):
-                    found = await rounds[name].measure(
-                        generators[name], rate=chosen.rate, seconds=chosen.seconds, warmup=chosen.warmup, seed=number
-                    )
+                    found = await rounds[name].measure(generators[name], traffic, seed=number)
                 print(f"round {number + 1}, {name}: {told(found)}", file=sys.stderr, flush=True)
     return rounds
 

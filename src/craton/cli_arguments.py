@@ -192,6 +192,8 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phases", default="", metavar="A,B", help="of what is measured (all)")
     parser.add_argument("--quick", action="store_true", help="a look of a minute or two, not a measurement")
     parser.add_argument("--rate", type=float, default=20.0, metavar="R", help="actions a second of steady rounds (20)")
+    parser.add_argument("--ramp", type=float, metavar="R", help="to which the rate rises evenly in each steady round")
+    parser.add_argument("--visitors", type=int, metavar="N", help="so many in steady rounds, thinking (closed loop)")
     parser.add_argument("--rounds", type=int, metavar="N", help="so often each side is measured (5)")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each round (10)")
     parser.add_argument("--objective", default="100ms", help="that 90 of 100 keep at the highest rate (100ms)")

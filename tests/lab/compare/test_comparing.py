@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from craton.errors import CratonError
+from craton.lab.compare.capacity import Climb, Found
 from craton.lab.compare.comparing import Comparing
 from craton.lab.compare.progress import Progress
+from craton.lab.compare.report.page import page
 from craton.lab.compare.results import Comparison
 from craton.lab.compare.stand import OpenStand, PartNow, Stand, Trouble
 from craton.lab.compare.text import text
@@ -91,6 +93,49 @@ async def test_who_goes_first_changes_and_who_waits_is_told_how_long() -> None:
     rounds = [line.split(":")[1].strip() for line in told.splitlines() if line.startswith("steady")]
     assert rounds == ["one", "other", "other", "one"]
     assert "left)" in told
+
+
+async def test_searches_take_turns_and_a_later_one_begins_below_what_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[float] = []
+
+    async def found_at_once(climb: Climb) -> Found:
+        begun.append(climb.search.first)
+        return Found(rate=200.0, steps=(), cores=1.0, lag=0.0)
+
+    monkeypatch.setattr(Climb, "run", found_at_once)
+    found, told = await compared(wanted(Quiet("one"), Quiet("other"), phases=("capacity",)))
+    assert [line.split(":")[1].strip() for line in told.splitlines() if line.startswith("capacity")] == [
+        "one", "other", "other", "one",
+    ]
+    assert begun == [50.0, 50.0, 140.0, 140.0]
+    assert [side.capacity.rate.rounds for side in found.sides if side.capacity] == [(200.0, 200.0)] * 2
+
+
+async def test_a_side_of_which_too_much_is_asked_is_told_to_be_overloaded() -> None:
+    found, _ = await compared(wanted(Quiet("fast"), Quiet("slow", front=Service(1, 0.05))))  # 50/s asked, 20/s done
+    assert [side.steady.overloaded for side in found.sides if side.steady] == [False, True]
+    assert found.verdict.reasons[0].startswith("slow could not do 50 actions a second")
+
+
+async def test_a_rate_that_rises_is_shown_second_by_second() -> None:
+    found, told = await compared(replace(wanted(Quiet("one")), seconds=4.0, ramp=200.0))
+    [side] = found.sides
+    assert side.steady
+    asked = [asked for _, asked, _, _ in side.steady.course]
+    assert len(asked) == 4 and asked[-1] > 2 * asked[0]
+    assert "50 to 200 actions a second" in told and "one: as the rate rises" in text(found)
+    assert "As more visitors come" in page(found)
+
+
+async def test_a_fixed_number_of_visitors_asks_a_slow_side_for_less() -> None:
+    sides = Quiet("fast"), Quiet("slow", front=Service(1, 0.05))
+    found, _ = await compared(replace(wanted(*sides), visitors=10))
+    fast, slow = (side.steady for side in found.sides)
+    assert fast and slow and not slow.overloaded
+    assert slow.rate < 40 < fast.rate  # the slow one does 20 a second, and 10 wait when the round ends
+    assert found.method.arrivals.startswith("Closed loop") and found.method.traffic == "10 visitors"
 
 
 async def test_a_phase_that_fails_is_told_and_the_others_are_reported() -> None:

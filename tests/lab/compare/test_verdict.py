@@ -64,7 +64,24 @@ def test_an_interval_that_holds_1_is_no_difference() -> None:
 def test_what_was_not_tried_is_not_judged() -> None:
     found = judged(2.6, 2.7, 2.8, 2.7, 2.7, change=lambda side: replace(side, isolation=None))
     assert "what fails alone was not tried" in found.headline
-    assert all("not tried" in text for text in found.modules.values())
+    assert not found.modules
+    [shares] = [reason for reason in found.reasons if "not tried" in reason]
+    assert shares.endswith("What fails with each was not tried (isolation).")
+
+
+def test_the_latency_of_a_side_that_was_overloaded_is_not_compared() -> None:
+    found = whole()
+    sides = [flooded(side) if side.name == "microservices" else side for side in found.sides]
+    reasons = verdict(sides, found.ratios).reasons
+    assert reasons[0].startswith("microservices could not do 60 actions a second")
+    assert not [reason for reason in reasons if reason.startswith("microservices") and "median latency" in reason]
+    assert [reason for reason in reasons if reason.startswith("hybrid") and "median latency" in reason]
+
+
+def flooded(side: Side) -> Side:
+    """A side of which too much was asked."""
+    assert side.steady
+    return replace(side, steady=replace(side.steady, overloaded=True))
 
 
 def test_it_says_the_same_whichever_side_came_first() -> None:

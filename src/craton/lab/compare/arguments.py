@@ -41,6 +41,7 @@ def wanted_of(asked: argparse.Namespace) -> Wanted:
     return Wanted(
         package=asked.application, topologies=listed(asked.topologies), scenario=scenario, place=place,
         beside=tuple(asked.beside), phases=phases_of(asked.phases) or usual.phases, rate=asked.rate,
+        ramp=asked.ramp, visitors=asked.visitors,
         rounds=usual.rounds if asked.rounds is None else asked.rounds,
         seconds=usual.seconds if asked.seconds is None else asked.seconds, warmup=usual.warmup,
         objective=seconds_of(asked.objective), gateway=asked.gateway,

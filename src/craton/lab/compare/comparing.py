@@ -135,8 +135,10 @@ class Comparing:
         wanted, stand = self.wanted, self.sides[0].stand
         return Method(
             scenario=wanted.scenario.name, rate=wanted.rate, rounds=wanted.rounds, warmup=wanted.warmup,
+            arrivals=CLOSED if wanted.visitors else OPEN, traffic=wanted.traffic.told,
             mix={action.__name__: weight for action, weight in wanted.scenario.mix.items()}, seconds=wanted.seconds,
-            objective=wanted.objective, percentile=0.9, seed=wanted.seed, gateway=GATEWAYS[wanted.gateway],
+            objective=wanted.objective, percentile=float(wanted.percentile[1:]) / 100, seed=wanted.seed,
+            gateway=GATEWAYS[wanted.gateway],
             database=stand.server.about if isinstance(stand, Standing) else "", command=wanted.command,
             tls=bool(wanted.tls), notes=tuple(self.remarks()),
         )
@@ -153,6 +155,8 @@ class Comparing:
         return [*found, *filter(None, map(late, self.sides)), *self.notes]
 
 
+OPEN = "Poisson, open loop; latency counted from the time when the action was due"
+CLOSED = "Closed loop: a fixed number of visitors, who ask for less where a side is slower"
 GATEWAYS = {"envoy": "Envoy", "craton": "Craton's own"}
 
 

@@ -18,7 +18,7 @@ from craton.lab.compare.overload import Flood, overload
 from craton.lab.compare.profile import profile
 from craton.lab.compare.resting import alone
 from craton.lab.compare.results import Estimate, Side
-from craton.lab.compare.scaling import Opening, by_cores, by_processes
+from craton.lab.compare.scaling import Opening, Seek, by_cores, by_processes
 from craton.lab.compare.stand import Stand
 from craton.lab.compare.stand_craton import craton_stand
 from craton.lab.compare.standing import Standing
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SEARCHES = 3
 """How often the highest rate is sought at most: each search takes many steps."""
+BELOW = 0.7
+"""Where a later search begins, as a share of what an earlier one found."""
 TAKES = 75.0
 """Seconds of such a search, about."""
 OBSERVED = 5.0
@@ -46,18 +48,20 @@ async def steady(comparing: Comparing) -> None:
     """All sides at the same rate, in turn: another one is first in each round."""
     wanted, sides = comparing.wanted, comparing.sides
     for number in range(wanted.rounds):
-        turn = number % len(sides)
-        for each in (*sides[turn:], *sides[:turn]):
-            what = f"round {number + 1} of {wanted.rounds}, {wanted.rate:g} actions a second"
+        for each in in_turn(sides, number):
+            what = f"round {number + 1} of {wanted.rounds}, {wanted.traffic.told}"
             async with comparing.attended("steady", what, each.stand):
-                await each.rounds.measure(
-                    each.generator, rate=wanted.rate, seconds=wanted.seconds, warmup=wanted.warmup,
-                    seed=wanted.seed * 1000 + number,
-                )
+                await each.rounds.measure(each.generator, wanted.traffic, seed=wanted.seed * 1000 + number)
     for each in sides:
         if each.rounds.found:
             async with comparing.noting(f"steady of {each.side.name}"):
-                each.found(steady=await each.rounds.steady(wanted.rate))
+                each.found(steady=await each.rounds.steady(wanted.traffic))
+
+
+def in_turn(sides: Sequence[Compared], number: int) -> Sequence[Compared]:
+    """All sides, another one first in each round: what slows the machine for a while does not strike the same one."""
+    turn = number % len(sides)
+    return *sides[turn:], *sides[:turn]
 
 
 async def profiles(comparing: Comparing) -> None:
@@ -84,22 +88,26 @@ async def profiled(comparing: Comparing, each: Compared) -> None:
 
 
 async def capacities(comparing: Comparing) -> None:
-    """The highest rate at which each keeps the objective."""
+    """The highest rate at which each keeps the objective, in turn. A later search begins near what was found."""
     searches = min(comparing.wanted.rounds, SEARCHES)
-    for each in comparing.sides:
-        found: list[Found] = []
-        for number in range(searches):
-            what = f"search {number + 1} of {searches} for the highest rate"
+    found: dict[str, list[Found]] = {each.side.name: [] for each in comparing.sides}
+    for number in range(searches):
+        for each in in_turn(comparing.sides, number):
+            what, before = f"search {number + 1} of {searches} for the highest rate", found[each.side.name]
             async with comparing.attended("capacity", what, each.stand):
-                found.append(await sought(comparing, each.stand, each.generator, number=number))
-        if found:
-            each.found(capacity=capacity(found, estimate([one.rate for one in found])))
+                near = before[-1].rate if before else None
+                before.append(await sought(comparing, each.stand, each.generator, number=number, near=near))
+    for each in comparing.sides:
+        if those := found[each.side.name]:
+            each.found(capacity=capacity(those, estimate([one.rate for one in those])))
 
 
-async def sought(comparing: Comparing, stand: Stand, generator: Generator, *, number: int = 0) -> Found:
-    """One search."""
-    wanted = comparing.wanted
-    search = Search(objective=wanted.objective, percentile="p90", first=wanted.rate, seed=wanted.seed + number)
+async def sought(
+    comparing: Comparing, stand: Stand, generator: Generator, *, number: int = 0, near: float | None = None,
+) -> Found:
+    """One search. It begins below the rate that it is thought to be near to."""
+    wanted, first = comparing.wanted, BELOW * near if near else comparing.wanted.rate
+    search = Search(objective=wanted.objective, percentile=wanted.percentile, first=first, seed=wanted.seed + number)
     async with Meter(stand) as meter:
         return await Climb(generator, search, lambda: used(meter)).run()
 
@@ -124,20 +132,27 @@ async def isolations(comparing: Comparing) -> None:
 
 async def scaling(comparing: Comparing) -> None:
     """More processors, for each; then more processes, for the topology with most services."""
-    async def seek(stand: Stand) -> Estimate:
-        async with comparing.generator(stand) as generator:
-            return estimate([(await sought(comparing, stand, generator)).rate])
-
     for each in comparing.sides:
+        seek = seeking(comparing, each.side)
         async with comparing.attended("scaling", "more processors", each.stand):
             each.found(scaling=await by_cores(each.stand, seek, cores()))
     split = [each for each in comparing.sides if each.side.ours and len(each.side.services) > 1]
     for each in sorted(split, key=lambda one: len(one.side.services))[-1:]:
         kind, what = "scaling", f"{each.side.name}: more processes"
         async with comparing.progress.step(kind, what), comparing.noting(f"scaling of {each.side.name}"):
-            busy = busiest(each.side)
+            busy, seek = busiest(each.side), seeking(comparing, each.side)
             more = await by_processes(opening(comparing, each.side.name), seek, busy, cores=len(cores()))
             each.found(scaling=(*each.side.scaling, *more))
+
+
+def seeking(comparing: Comparing, side: Side) -> Seek:
+    """Seeks the highest rate of a side that has more or less of something, from what it can do as it is."""
+    async def seek(stand: Stand) -> Estimate:
+        near = side.capacity.rate.mean if side.capacity else None
+        async with comparing.generator(stand) as generator:
+            return estimate([(await sought(comparing, stand, generator, near=near)).rate])
+
+    return seek
 
 
 def opening(comparing: Comparing, topology: str) -> Opening:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from craton.lab.compare.meter import Meter, Used, memory_of
 from craton.lab.compare.results import ActionLatency, Part, Steady
@@ -14,6 +15,50 @@ from craton.lab.load.generator import Generator
 
 COUNTED = ("service", "gateway", "worker")
 """The kinds of parts whose processor time is a side's own; databases and companions are told apart."""
+
+
+IN_TIME = 0.9
+"""The share of what is due in a round that is done by its end, where a side can do what is asked of it: with less, its
+mean latency is a tenth of the round, and rises for as long as it lasts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Who comes in a round, for so many seconds after a warm-up: `rate` actions a second, rising evenly to `until`
+    where that is said (open loop); or so many `visitors`, who think in between as the scenario says (closed loop)."""
+
+    rate: float
+    seconds: float = 10.0
+    warmup: float = 3.0
+    until: float | None = None
+    visitors: int | None = None
+
+    @property
+    def even(self) -> bool:
+        """Whether as many come all the time, whatever becomes of them."""
+        return self.until is None and self.visitors is None
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        if self.visitors is not None:
+            return f"{self.visitors} visitors"
+        rising = "" if self.until is None else f" to {self.until:g}"
+        return f"{self.rate:g}{rising} actions a second"
+
+    async def come(self, generator: Generator, *, seed: int) -> Load:
+        """What becomes of them."""
+        if self.visitors is not None:
+            return await generator.closed(visitors=self.visitors, seconds=self.seconds, seed=seed)
+        if self.until is None:
+            return await generator.open(rate=self.rate, seconds=self.seconds, seed=seed)
+        [load] = await generator.ramp(low=self.rate, high=self.until, seconds=self.seconds, seed=seed)
+        return load
+
+    async def warm_up(self, generator: Generator, *, seed: int) -> None:
+        """The same, or its beginning, as a load of its own whose processor time does not count."""
+        if self.warmup:
+            await replace(self, seconds=self.warmup, until=None).come(generator, seed=seed + 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -39,12 +84,11 @@ class Rounds:
     stand: Stand
     found: list[Round] = field(default_factory=list)
 
-    async def measure(self, generator: Generator, *, rate: float, seconds: float, warmup: float, seed: int) -> Round:
-        """One more round. The warm-up is a load of its own, so that its processor time does not count."""
-        if warmup:
-            await generator.open(rate=rate, seconds=warmup, seed=seed + 1_000_000)
+    async def measure(self, generator: Generator, traffic: Traffic, *, seed: int) -> Round:
+        """One more round."""
+        await traffic.warm_up(generator, seed=seed)
         async with Meter(self.stand) as meter:
-            load = await generator.open(rate=rate, seconds=seconds, seed=seed)
+            load = await traffic.come(generator, seed=seed)
         self.found.append(Round(load, meter.used))
         return self.found[-1]
 
@@ -56,17 +100,20 @@ class Rounds:
             return [each.cpu("database") for each in self.found]
         return [each.load.quantiles()[name] for each in self.found]
 
-    async def steady(self, rate: float) -> Steady:
+    async def steady(self, traffic: Traffic) -> Steady:
         """What they say together."""
         whole = self.found[0].load.merge(*(each.load for each in self.found[1:]))
         count, actions = max(1, whole.requests), whole.done() + whole.failed()
         return Steady(
-            rate=rate, done=estimate([each.load.throughput for each in self.found]),
+            rate=traffic.rate if traffic.even else whole.rate,
+            done=estimate([each.load.throughput for each in self.found]),
             requests=whole.requests / max(1, actions), cpu=estimate(self.figures("cpu")),
             latency=tuple(self.latency(action, whole) for action in (ALL, *whole.actions)),
             parts=self.parts(memory_of(self.stand), await self.stand.connections()),
             cpu_database=estimate(self.figures("cpu_database")), received=whole.received / count,
             sent=whole.sent / count, lag=whole.lag,
+            overloaded=traffic.even and whole.finished < IN_TIME * whole.due,
+            course=rising([each.load for each in self.found]) if traffic.until else (),
         )
 
     def latency(self, action: str, whole: Load) -> ActionLatency:
@@ -88,3 +135,12 @@ class Rounds:
             )
             for part in self.found[-1].used
         )
+
+
+def rising(loads: Sequence[Load]) -> tuple[tuple[float, float, float, float], ...]:
+    """Each second of a round, as the mean of all rounds: time, actions asked for, done, 95th percentile of latency."""
+    seconds = zip(*(load.course for load in loads), strict=False)
+    return tuple(
+        (some[0].time, fmean(one.due for one in some), fmean(one.done for one in some), fmean(one.p95 for one in some))
+        for some in seconds
+    )

@@ -11,6 +11,11 @@ COLUMNS, WIDE = 100, 26
 """Of a terminal; of the names of figures."""
 SHOWN = 6
 """Of the edges and pieces of advice."""
+COUNTED = (
+    ("processes", "processes"), ("databases", "databases"), ("connections", "connections"), ("settings", "settings"),
+    ("lines to write", "lines"), ("lines generated", "generated"),
+)
+"""Of what there is to run, and what it is called."""
 
 
 def text(found: Comparison) -> str:
@@ -29,6 +34,9 @@ def wrapped(line: str) -> str:
 def blocks(found: Comparison) -> Iterator[list[str]]:
     """Paragraph by paragraph."""
     yield [f"{found.application}, scenario {found.method.scenario}: {found.verdict.headline}"]
+    for side in found.sides:
+        if side.steady and side.steady.course:
+            yield list(risen(side.name, side.steady.course))
     for side in found.sides:
         if side.isolation:
             yield list(isolation(side))
@@ -58,6 +66,8 @@ def rows(sides: Sequence[Side]) -> Iterator[Row]:
         yield "  database", [given(s.cpu_database if s else None, 1e3, "ms") for s in steady]
         for name in ("p50", "p95", "p99", "p99.9"):
             yield f"latency {name}", [given(s.latency[0].quantiles.get(name) if s else None, 1e3, "ms") for s in steady]
+        if any(s and s.overloaded for s in steady):
+            yield "could do that rate", ["-" if s is None else "no" if s.overloaded else "yes" for s in steady]
         yield "failed", ["-" if s is None else f"{s.latency[0].failed} of {s.latency[0].count}" for s in steady]
         yield "memory", ["-" if s is None else size(sum(part.memory for part in s.parts)) for s in steady]
         yield "bytes per request", ["-" if s is None else size(round(s.received)) for s in steady]
@@ -92,9 +102,17 @@ def flooded(sides: Sequence[Side]) -> Iterator[Row]:
 def complex_of(sides: Sequence[Side]) -> Iterator[Row]:
     """What there is to run."""
     found = [side.complexity for side in sides]
-    for name in ("processes", "databases", "connections", "settings", "lines"):
+    for name, field in COUNTED:
         if any(found):
-            yield name, ["-" if one is None else str(getattr(one, name)) for one in found]
+            yield name, ["-" if one is None else str(getattr(one, field)) for one in found]
+
+
+def risen(name: str, course: Sequence[tuple[float, float, float, float]]) -> Iterator[str]:
+    """What became of a rate that rose, now and then."""
+    yield f"{name}: as the rate rises"
+    every = max(1, len(course) // SHOWN)
+    for time, asked, done, p95 in course[every - 1::every]:
+        yield f"  second {time + 1:.0f}: {asked:.0f}/s asked, {done:.0f}/s done, p95 {p95 * 1e3:.0f} ms"
 
 
 def isolation(side: Side) -> Iterator[str]:

@@ -7,12 +7,16 @@
 - A module should be taken out where it stands alone in the split topology, at least `MOST` of the actions survive its
   death, and it uses `HEAVY` of all services' processor time: it is worth scaling alone, and may fail alone.
 - Splitting all is fine where it costs less than `CHEAP` times the processor time, and something then fails alone.
+- A side that could not do what the steady rounds asked of it is said to have been overloaded: its latency is that of a
+  queue, and is not compared.
 - With fewer than five rounds it is called a look, and what was not tried is not judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from craton.lab.compare.results import Blow, Estimate, Ratio, Side, Verdict
 from craton.lab.compare.statistics import differ
@@ -26,6 +30,10 @@ HEAVY = 0.25
 """Of the processor time of all services."""
 CHEAP = 1.2
 """Times as much."""
+SHOWN = 5
+"""Of the services that work most."""
+WAITING = ("p50", "p99")
+"""Figures that a queue spoils."""
 AS_IS, DOUBLED = "as it is", " doubled"
 """Lines of the phase scaling."""
 NAMES = {
@@ -36,18 +44,33 @@ NAMES = {
 
 def verdict(sides: Sequence[Side], ratios: Sequence[Ratio]) -> Verdict:
     """What to do, and why."""
+    flooded = {side.name: side.steady.rate for side in sides if side.steady and side.steady.overloaded}
+    ratios = [one for one in ratios if one.figure not in WAITING or not {one.side, one.against} & flooded.keys()]
+    found = of_structures(sides, ratios)
+    return replace(found, reasons=(*(too_much(name, rate) for name, rate in flooded.items()), *found.reasons))
+
+
+def too_much(name: str, rate: float) -> str:
+    """What there is to say of a side that was overloaded."""
+    return f"{name} could not do {rate:.3g} actions a second: its latency is that of a queue. Choose a lower --rate."
+
+
+def of_structures(sides: Sequence[Side], ratios: Sequence[Ratio]) -> Verdict:
+    """Whether to split, where there is a choice."""
     ours = [side for side in sides if side.ours]
     split = max(ours, key=lambda side: len(side.services), default=None)
     together = min(ours, key=lambda side: len(side.services), default=None)
     if split is None or together is None or len(split.services) == len(together.services):
         return Verdict(headline=beside(sides, ratios), reasons=tuple(told(ratios)), against=(), modules={})
-    modules = {name: judged(name, split) for name in alone_in(split)}
+    modules = {name: judged(name, split) for name in alone_in(split)} if killed(split) else {}
     out = [name for name, (worth, _) in modules.items() if worth]
     costs = between(ratios, split.name, together.name)
     gives, both = list(gains(split, together)), {split.name, together.name}
     return Verdict(
         headline=headline(out, costs, split, together, gives), against=tuple(gives),
-        reasons=(*told(costs), *limits(split), *told([r for r in ratios if {r.side, r.against} != both])),
+        reasons=(
+            *told(costs), *limits(split), *shares(split), *told([r for r in ratios if {r.side, r.against} != both]),
+        ),
         modules={name: text for name, (_, text) in modules.items()},
     )
 
@@ -121,6 +144,14 @@ def limits(split: Side) -> Iterator[str]:
             yield f"{split.name}: {one.what} changes the highest rate by {more:+.0%} (tried once)."
 
 
+def shares(split: Side) -> Iterator[str]:
+    """Who works most, where it was not tried what fails with each."""
+    found = sorted(((share_of(name, split), name) for name in split.services), reverse=True)
+    if found[0][0] and not killed(split):
+        most = ", ".join(f"{name} {share:.0%}" for share, name in found[:SHOWN])
+        yield f"{split.name}: of the services' processor time {most}. What fails with each was not tried (isolation)."
+
+
 def gains(split: Side, together: Side) -> Iterator[str]:
     """What still works in the split topology, and does not in the other."""
     survives = {blow.service: surviving(blow) for blow in killed(split)}
@@ -135,7 +166,7 @@ def judged(module: str, split: Side) -> tuple[bool, str]:
     service = next(name for name, modules in split.services.items() if modules == (module,))
     blow, share = next((b for b in killed(split) if b.service == service), None), share_of(service, split)
     if blow is None:
-        return False, f"uses {share:.0%} of the services' processor time; what fails with it was not tried."
+        return False, f"uses {share:.0%} of the services' processor time; what fails with it was not seen."
     actions = [name for name in blow.survived if name != "all"]
     lives = surviving(blow)
     worth = share >= HEAVY and len(lives) >= MOST * len(actions)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from craton.errors import SettingsError
+from craton.lab.compare.rounds import Traffic
 from craton.lab.compare.stand import OpenStand, Setup
 from craton.lab.compare.stand_beside import beside_stand
 from craton.lab.compare.stand_craton import craton_stand
@@ -37,8 +39,9 @@ QUICK = Extent(phases=("start", "profile", "steady"), rounds=2, seconds=4.0, war
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What was asked for. `rate`: actions a second; `seconds`, `warmup`: of each measured round; `objective`: seconds
-    within which 90 % of the actions are to be done where throughput is sought."""
+    """What was asked for. `rate`: actions a second; `ramp`: to what it rises in each steady round; `visitors`: so many
+    in closed loop instead; `seconds`, `warmup`: of each measured round; `objective`: seconds within which the
+    `percentile` of the actions is to be done where throughput is sought."""
 
     package: str
     topologies: tuple[str, ...]
@@ -47,10 +50,13 @@ class Wanted:
     beside: tuple[Path, ...] = ()
     phases: tuple[Phase, ...] = PHASES
     rate: float = 20.0
+    ramp: float | None = None
+    visitors: int | None = None
     rounds: int = USUAL.rounds
     seconds: float = USUAL.seconds
     warmup: float = USUAL.warmup
     objective: float = 0.1
+    percentile: str = "p90"
     gateway: str = "envoy"
     tls: str | None = None  # a folder that `craton certs` made
     database: str | None = None
@@ -65,14 +71,26 @@ class Wanted:
             settings=self.scenario.settings,
         )
         object.__setattr__(self, "setup", setup)
-        if self.rounds < 1 or self.seconds <= 0 or self.rate <= 0 or self.objective <= 0 or self.warmup < 0:
-            raise SettingsError("rate, rounds, seconds and objective are above 0, and the warm-up is not below.")
+        given = (self.rate, self.ramp, self.visitors, self.rounds, self.seconds, self.objective)
+        if not all(0 < value < inf for value in given if value is not None) or not 0 <= self.warmup < inf:
+            raise SettingsError("--rate, --ramp, --visitors, --rounds, --seconds and --objective take numbers above 0.")
+        if self.ramp is not None and self.visitors is not None:
+            raise SettingsError("a number of visitors has no rate that could rise: give --ramp or --visitors.")
+        if self.authority and not Path(self.authority).exists():
+            raise SettingsError(f"{self.tls} has no certificates: make them with `craton certs {self.tls} ...`.")
         if self.database is not None and not self.database.startswith(("postgresql:", "postgres:")):
             raise SettingsError("SQLite would give each service a writer of its own: give --database postgresql://...")
         if not self.topologies and not self.beside:
             raise SettingsError("nothing is to be compared: give --topologies, such as monolith,microservices.")
         for topology in self.topologies:
             load_application(self.package, topology)  # refuses those that are not there
+
+    @property
+    def traffic(self) -> Traffic:
+        """Who comes in steady rounds."""
+        return Traffic(
+            rate=self.rate, until=self.ramp, visitors=self.visitors, seconds=self.seconds, warmup=self.warmup,
+        )
 
     @property
     def authority(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The course of an overload: second by second, what was asked for, what was done, and how long it took."""
+"""The course of an overload, or of a rising rate: each second, what was asked for and done, and how long it took."""
 
 from __future__ import annotations
 
@@ -23,12 +23,30 @@ Course = Sequence[tuple[float, float, float, float]]
 def courses(found: Comparison) -> list[tuple[Side, Overload, Markup]]:
     """One of each side, all with the same scale of time and latency."""
     there = with_look(found, "overload")
-    return [(side, side.overload, drawn(side.overload, look)) for side, look in there if side.overload]
+    return [
+        (side, side.overload, drawn(side.overload.course, look, flood_said(side.overload)))
+        for side, look in there if side.overload
+    ]
 
 
-def drawn(found: Overload, look: Look) -> Markup:
+def risings(found: Comparison) -> list[tuple[Side, Markup]]:
+    """One of each side on which the rate rose."""
+    there = with_look(found, "steady")
+    return [
+        (side, drawn(side.steady.course, look, f"as the rate of actions rises: {found.method.traffic}"))
+        for side, look in there if side.steady and side.steady.course
+    ]
+
+
+def flood_said(found: Overload) -> str:
+    """What became of a flood."""
+    after = found.recovered_after
+    back = "recovery was not seen" if after is None else f"recovered after {figures.seconds(after)}"
+    return f"at {figures.times(found.times)} its capacity: {figures.share(found.done)} done, {back}"
+
+
+def drawn(course: Course, look: Look, said: str) -> Markup:
     """Two plots on one axis of time."""
-    course = found.course
     across = time_scale(course)
     values = [value for _, asked, done, _ in course for value in (asked, done)]
     rates = linear(values, start=UPPER[0], end=UPPER[1], marks=4)
@@ -41,10 +59,7 @@ def drawn(found: Overload, look: Look) -> Markup:
         above.through([(at, done) for at, _, done, _ in course], kind),
         below.through([(at, p95) for at, _, _, p95 in course if p95 > 0], kind), *words(course, above),
     ]
-    after = found.recovered_after
-    back = "recovery was not seen" if after is None else f"recovered after {figures.seconds(after)}"
-    label = f"{look.name} at {figures.times(found.times)} its capacity: {figures.share(found.done)} done, {back}"
-    return svg(Markup("").join(parts), width=WIDTH, height=HEIGHT, label=label)
+    return svg(Markup("").join(parts), width=WIDTH, height=HEIGHT, label=f"{look.name} {said}")
 
 
 def time_scale(course: Course) -> Linear:
@@ -71,8 +86,10 @@ def words(course: Course, axes: Axes) -> list[Markup]:
     if not course:
         return []
     at, asked, done, _ = max(course, key=lambda one: one[1])
-    x = axes.across.place(at)
+    x, anchor = axes.across.place(at) + 6, "start"
+    if x > WIDTH * 3 / 4:
+        x, anchor = x - 12, "end"
     return [
-        text(x + 6, axes.up.place(asked) + 16, "asked for", class_="axis"),
-        text(x + 6, axes.up.place(done) - 8, "done", class_="said"),
+        text(x, axes.up.place(asked) + 16, "asked for", class_="axis", text_anchor=anchor),
+        text(x, axes.up.place(done) - 8, "done", class_="said", text_anchor=anchor),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 
@@ -13,7 +14,7 @@ from craton.lab.compare.report.axes import Axes, Frame
 from craton.lab.compare.report.drawing import both, line, text, whisker
 from craton.lab.compare.report.looks import Look, with_look
 from craton.lab.compare.report.scales import Percentiles, logarithmic
-from craton.lab.compare.results import ActionLatency, Comparison, Estimate, Step
+from craton.lab.compare.results import ActionLatency, Comparison, Estimate, Method, Step
 
 MARKED = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 """Where intervals are drawn on a distribution."""
@@ -66,9 +67,11 @@ def share_name(share: float) -> str:
 
 
 def throughput(found: Comparison) -> Markup | None:
-    """Latency at each rate that was tried."""
+    """Latency at each rate that was tried, at the percentile that is to keep the objective."""
+    name = f"p{found.method.percentile * 100:g}"
     lines = [
-        (look, [step for step in side.capacity.steps if step.latency.get("p95")], side.capacity.rate)
+        (look, [Try(step, step.latency[name]) for step in side.capacity.steps if step.latency.get(name)],
+         side.capacity.rate)
         for side, look in with_look(found, "capacity") if side.capacity
     ]
     lines = [one for one in lines if one[1]]
@@ -77,20 +80,28 @@ def throughput(found: Comparison) -> Markup | None:
     label = "Latency by rate; highest rates: " + "; ".join(
         f"{look.name} {figures.rate(rate.mean)}" for look, _, rate in lines
     )
-    return both(lambda width: throughput_sized(lines, width, label, found.method.objective))
+    return both(lambda width: throughput_sized(lines, width, label, found.method))
 
 
-Tried = tuple[Look, list[Step], Estimate]
+@dataclass(frozen=True)
+class Try:
+    """A rate that was tried, and the latency that is drawn."""
+
+    step: Step
+    latency: float
 
 
-def throughput_sized(lines: Sequence[Tried], width: float, label: str, objective: float) -> Markup:
+Tried = tuple[Look, list[Try], Estimate]
+
+
+def throughput_sized(lines: Sequence[Tried], width: float, label: str, method: Method) -> Markup:
     """For one width."""
     frame = Frame([look for look, _, _ in lines], width, beside=False)
-    steps = [step for _, those, _ in lines for step in those]
-    rates, waits = [step.rate for step in steps], [step.latency["p95"] for step in steps]
+    tries = [one for _, those, _ in lines for one in those]
+    rates, waits, objective = [one.step.rate for one in tries], [one.latency for one in tries], method.objective
     across = logarithmic(rates, start=frame.across[0], end=frame.across[1], fine=not frame.narrow)
     up = logarithmic([*waits, objective], start=frame.up[0], end=frame.up[1])
-    names = "actions asked for in a second", "95th percentile of latency"
+    names = "actions asked for in a second", f"{figures.percentile(method.percentile)} percentile of latency"
     axes = Axes(across, up, figures.tick, figures.tick_seconds, *names)
     limit = up.place(objective)
     parts = [
@@ -101,23 +112,24 @@ def throughput_sized(lines: Sequence[Tried], width: float, label: str, objective
         if len(rate.rounds) > 1:
             ends = across.place(rate.low), across.place(rate.high)
             parts.append(whisker(*ends, limit, kind=f"whisker own {look.kind}", size=7.0))
-        for step in those:
-            x, y = across.place(step.rate), up.place(step.latency["p95"])
-            parts.append(look.mark(x, y, kind="" if step.kept else "hollow", hint=step_said(step)))
+        for one in those:
+            x, y = across.place(one.step.rate), up.place(one.latency)
+            parts.append(look.mark(x, y, kind="" if one.step.kept else "hollow", hint=said(one, method)))
     name = f"objective {figures.tick_seconds(objective)}"
     parts.append(text(across.start + 4, limit - 7, name, class_="axis over"))
     return frame.sheet(Markup("").join(parts), label)
 
 
-def step_said(step: Step) -> str:
+def said(one: Try, method: Method) -> str:
     """One try in words."""
+    step, share = one.step, figures.percentile(method.percentile)
     return (
-        f"{figures.rate(step.rate)} asked, {figures.rate(step.done)} done, p95 {figures.seconds(step.latency['p95'])}, "
-        f"{figures.share(step.failed)} failed"
+        f"{figures.rate(step.rate)} asked, {figures.rate(step.done)} done, {share} percentile "
+        f"{figures.seconds(one.latency)}, {figures.share(step.failed)} failed"
     )
 
 
-def medians(steps: Sequence[Step]) -> list[tuple[float, float]]:
+def medians(tries: Sequence[Try]) -> list[tuple[float, float]]:
     """One point for each rate, whatever the number of rounds in which it was tried."""
-    by_rate = groupby(sorted(steps, key=lambda step: step.rate), key=lambda step: step.rate)
-    return [(rate, median(step.latency["p95"] for step in those)) for rate, those in by_rate]
+    by_rate = groupby(sorted(tries, key=lambda one: one.step.rate), key=lambda one: one.step.rate)
+    return [(rate, median(one.latency for one in those)) for rate, those in by_rate]

@@ -50,5 +50,6 @@ def content(found: Comparison) -> Mapping[str, object]:
         "style": Markup((HERE / "page.css").read_text()), "looks": looks(found), "ratios": bars.ratios(found),
         "cost": bars.cost(found), "legend": bars.legend(found), "memory": bars.memory(found),
         "distribution": lines.distribution(found), "throughput": lines.throughput(found), "strip": strip.strip(found),
-        "maps": ring.maps(found), "courses": course.courses(found), "scaling": bars.scaling(found),
+        "maps": ring.maps(found), "courses": course.courses(found), "risings": course.risings(found),
+        "scaling": bars.scaling(found),
     }
