@@ -89,11 +89,23 @@ async def server_of(base: str, *, database: str | None = None) -> AsyncIterator[
         return
     parts = urlsplit(database)
     url, name = parts._replace(path="").geturl(), f"{parts.path.strip('/')}_{base}"
-    server = Server(url, await postmaster(url), await about(url), name)
+    server = await reached(url, name)
     try:
         yield server
     finally:
         await remove(server)
+
+
+async def reached(url: str, base: str) -> Server:
+    """A server that runs already. SettingsError where it cannot be asked."""
+    try:
+        return Server(url, await postmaster(url), await about(url), base)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        host, port = Server(url, None, "", base).place
+        raise SettingsError(
+            f"PostgreSQL at {host}:{port} cannot be used ({error}): give --database the URL of a server that runs, or "
+            "leave it out, and each side has one of its own."
+        ) from error
 
 
 async def remove(server: Server) -> None:
