@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from obstore.store import S3Store
 
 from craton.blobs import Blobs, LocalBlobs, open_blobs
 from craton.errors import SettingsError
@@ -120,6 +122,37 @@ async def test_what_breaks_off_leaves_what_was_there(blobs: Blobs) -> None:
         await blobs.put("a/b", broken())
     assert await blobs.get("a/b") == b"before"
     assert [blob.path for blob in await blobs.list()] == ["a/b"]
+
+
+async def test_what_is_replaced_while_it_is_read_is_never_mixed_with_what_it_was(blobs: Blobs) -> None:
+    await blobs.put("a/b", BIG)
+    reading = blobs.stream("a/b")
+    read = await anext(reading)
+    await blobs.put("a/b", bytes(len(BIG)))
+    try:
+        async for piece in reading:
+            read += piece
+    except OSError as error:
+        assert "a/b was replaced while it was read" in str(error)
+        assert not isinstance(blobs, LocalBlobs)
+    assert read == BIG[: len(read)]
+    assert await blobs.get("a/b") == bytes(len(BIG))
+
+
+@pytest.mark.chaos
+async def test_who_reads_slowly_is_given_all_of_it(s3: str) -> None:
+    limit = timedelta(seconds=4)
+    store = S3Store.from_url(
+        f"s3://{BUCKET}/slowly", endpoint=s3, client_options={"allow_http": True, "timeout": limit},
+        retry_config={"retry_timeout": limit},
+    )
+    blobs, read = Blobs(store), b""
+    await blobs.put("a", BIG)
+    async for piece in blobs.stream("a"):
+        if not read:
+            await asyncio.sleep(limit.total_seconds() + 1)
+        read += piece
+    assert read == BIG
 
 
 async def test_a_folder_takes_along_what_a_killed_writer_left(tmp_path: Path) -> None:

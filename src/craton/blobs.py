@@ -22,6 +22,7 @@ from craton.whole_files import move, opened, remove, replace, settle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from obstore import GetOptions
     from obstore.store import ObjectStore
 
 Data = bytes | Path | AsyncIterable[bytes]
@@ -29,6 +30,8 @@ PATH = re.compile(r"[^\0-\x1f/\x7f\\#*?]+(/[^\0-\x1f/\x7f\\#*?]+)*")
 PARTIAL = ".partial"
 """How a file ends that is still being written: nobody is shown it."""
 PIECE = 1 << 20
+WINDOW = 8 << 20
+"""Bytes that are asked of object storage at once, and then held: it cuts off who reads one answer for minutes."""
 
 
 class Blob(Value):
@@ -72,16 +75,20 @@ class Blobs:
         return b"".join([piece async for piece in self.stream(path, start=start, end=end)])
 
     async def stream(self, path: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Its bytes from `start` to before `end`, piece by piece."""
+        """Its bytes from `start` to before `end`, piece by piece, however slowly they are taken. OSError where it is
+        replaced meanwhile."""
         import obstore
 
-        size = (await self.head(path)).size
-        last = size if end is None else min(end, size)
-        if start < last:
+        with telling(path):
+            meta = await obstore.head_async(self.store, checked(path))
+        last = meta["size"] if end is None else min(end, meta["size"])
+        for at in range(start, last, WINDOW):
+            options: GetOptions = {"range": (at, min(at + WINDOW, last)), "if_match": meta["e_tag"]}
             with telling(path):
-                found = await obstore.get_async(self.store, checked(path), options={"range": (start, last)})
-            async for piece in found.stream(PIECE):
-                yield bytes(piece)
+                found = await (await obstore.get_async(self.store, path, options=options)).bytes_async()
+            window = memoryview(found)
+            for first in range(0, len(window), PIECE):
+                yield bytes(window[first : first + PIECE])
 
     async def head(self, path: str) -> Blob:
         """What is known of it."""
@@ -186,6 +193,18 @@ class LocalBlobs(Blobs):
         with telling(source):
             await asyncio.to_thread(move, self.file(source), self.file(target), self.folder)
 
+    async def stream(self, path: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """As Blobs.stream; what is replaced meanwhile is read to its end as it was."""
+        import obstore
+
+        size = (await self.head(path)).size
+        last = size if end is None else min(end, size)
+        if start < last:
+            with telling(path):
+                found = await obstore.get_async(self.store, checked(path), options={"range": (start, last)})
+            async for piece in found.stream(PIECE):
+                yield bytes(piece)
+
     @asynccontextmanager
     async def local(self, path: str) -> AsyncIterator[Path]:
         """The file itself."""
@@ -271,10 +290,12 @@ def sizes_of(data: Any) -> int:
 
 @contextmanager
 def telling(path: str) -> Iterator[None]:
-    """FileNotFoundError with the path of the blob, whichever way its store says that."""
-    from obstore.exceptions import NotFoundError
+    """FileNotFoundError with the path of the blob, whichever way its store says that; OSError where it has changed."""
+    from obstore.exceptions import NotFoundError, PreconditionError
 
     try:
         yield
     except (NotFoundError, FileNotFoundError) as error:
         raise FileNotFoundError(f"there is no blob {path}") from error
+    except PreconditionError as error:
+        raise OSError(f"{path} was replaced while it was read: read it again.") from error
