@@ -15,10 +15,10 @@ from craton.lab.compare.report.drawing import apart
 from craton.lab.compare.report.page import page
 from craton.lab.compare.report.scales import Linear, Logarithmic, Percentiles, linear, logarithmic
 from craton.lab.compare.results import Estimate
-from tests.browser import ALL, LOOKS, OF_LOOKS, SHOTS, faults, is_too_wide, look_at
+from tests.browser import ALL, LOOKS, OF_LOOKS, SHOTS, Colour, faults, is_too_wide, look_at
 from tests.lab.compare.sample import VARIANTS, whole
 
-SCREENS = LOOKS | {"middle-light": (800, "light")}
+SCREENS: dict[str, tuple[int, Colour]] = {**LOOKS, "middle-light": (800, "light")}
 OUTSIDE = """() => [...document.querySelectorAll("svg text")].filter(one => {
     const text = one.getBoundingClientRect(), svg = one.ownerSVGElement.getBoundingClientRect();
     return text.width && (text.left < svg.left - 1 || text.right > svg.right + 1 || text.top < svg.top - 1 ||
