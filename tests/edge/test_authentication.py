@@ -75,6 +75,16 @@ def test_a_forged_token_is_refused(token: str) -> None:
         Tokens(SECRET, "store").verify(token)
 
 
+def test_a_guest_is_known_again_and_has_no_roles() -> None:
+    clock = StoppedClock()
+    tokens = Tokens(SECRET, "store", clock=clock)
+    token = tokens.guest("7f", lifetime=HOUR)
+    assert tokens.verify(token) == Caller("guest:7f")
+    clock.time += HOUR
+    with pytest.raises(NotAuthenticated, match="expired"):
+        tokens.verify(token)
+
+
 def test_a_signed_text_is_good_until_its_time_and_is_nobodys_token() -> None:
     clock = StoppedClock()
     tokens, until = Tokens(SECRET, "store", clock=clock), clock.time + HOUR

@@ -132,6 +132,17 @@ async def test_what_could_not_be_done_is_done_by_sending_it_again(shop: Shop, pr
         assert (await ann.post("/cart", fields)).said(".count") == "3 in it"
 
 
+async def test_who_comes_for_the_first_time_can_buy_without_users(shop: Shop, products: tuple[str, str]) -> None:
+    async with Away(shop, "users"), Visitor(shop) as new, Visitor(shop) as other:
+        for visitor in (new, other):
+            await visitor.add(products[0])
+        await new.add(products[1])
+        counts = [(await visitor.look("/cart")).said(".count") for visitor in (new, other)]
+        assert counts == ["2 in it", "1 in it"]
+        checkout = await new.look("/checkout")
+        assert checkout.status == 200 and checkout.all('form[action="/cart/checkout"]')
+
+
 async def test_a_sign_in_succeeds_while_the_cart_cannot_be_taken_along(shop: Shop, products: tuple[str, str]) -> None:
     async with Visitor(shop) as ann:
         await ann.add(products[0])

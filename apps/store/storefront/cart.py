@@ -58,7 +58,7 @@ class CartPages:
         quantity = form.number("quantity", least=1, most=MOST, otherwise=1)
         if form.errors:
             return await self.browsing.shown(visit, sku, problem=form.errors["quantity"])
-        await begin(self.shop, visit)
+        begin(self.shop, visit)
         try:
             with once(self.shop, visit):
                 await self.shop.carts.add(sku, quantity)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from apps.store.storefront.shop import Shop
 from apps.store.storefront.visit import NOBODY, Visit
 from apps.store.users.contract import InvalidRefreshToken
@@ -38,12 +40,14 @@ def is_good(shop: Shop, visit: Visit) -> bool:
     return visit.token is not None
 
 
-async def begin(shop: Shop, visit: Visit) -> None:
+def begin(shop: Shop, visit: Visit) -> None:
     """A session for a visitor who has none: guests may buy. Whose session rests is no guest."""
     if visit.token is None:
         if visit.refresh is not None:
             raise NotRun("the session cannot be renewed at the moment.")
-        visit.open(await shop.users.guest())
+        seconds = shop.settings.guest_lifetime
+        token = shop.tokens.guest(shop.ids.new("guest"), lifetime=timedelta(seconds=seconds))
+        visit.keep(token, lifetime=seconds)
 
 
 async def end(shop: Shop, visit: Visit) -> None:

@@ -15,7 +15,7 @@ from apps.store.recommendations.contract import Recommendations
 from apps.store.shipping.contract import Shipping
 from apps.store.storefront.settings import StorefrontSettings
 from apps.store.users.contract import Users
-from craton import Call, CallError, Fault, Ids
+from craton import Call, CallError, Fault, Ids, Tokens
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -51,6 +51,7 @@ class Shop:
     recommendations: Recommendations | None
     call: Call
     ids: Ids
+    tokens: Tokens
     settings: StorefrontSettings
 
     async def soon(self, asked: Awaitable[T], otherwise: U) -> T | U:

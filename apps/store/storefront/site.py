@@ -31,7 +31,7 @@ from apps.store.storefront.serving import Handler, Server
 from apps.store.storefront.settings import StorefrontSettings
 from apps.store.storefront.shop import Shop
 from apps.store.users.contract import Users
-from craton import Call, Clock, Door, Ids, Operator
+from craton import Call, Clock, Door, Ids, Operator, Tokens
 
 HEADERS = [(name.encode(), text.encode()) for name, text in {
     "content-security-policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
@@ -48,10 +48,10 @@ ROBOTS = (
 def site(
     catalog: Catalog, inventory: Inventory, carts: Carts, orders: Orders, shipping: Shipping, users: Users,
     recommendations: Recommendations | None, call: Call, clock: Clock, ids: Ids, door: Door,
-    operator: Operator, settings: StorefrontSettings,
+    operator: Operator, tokens: Tokens, settings: StorefrontSettings,
 ) -> ASGIApp:
     """The storefront."""
-    shop = Shop(catalog, inventory, carts, orders, shipping, users, recommendations, call, ids, settings)
+    shop = Shop(catalog, inventory, carts, orders, shipping, users, recommendations, call, ids, tokens, settings)
     environment()
     server = Server(shop)
     return Starlette(

@@ -59,11 +59,15 @@ class Visit:
 
     def open(self, session: Session) -> None:
         """Begin a session, or go on with one."""
-        self.token = session.token.reveal()
-        self.cookies[SESSION] = (self.token, session.lifetime)
+        self.keep(session.token.reveal(), lifetime=session.lifetime)
         if session.refresh is not None:
             self.refresh = session.refresh.reveal()
             self.cookies[REFRESH] = (self.refresh, MONTH)
+
+    def keep(self, token: str, *, lifetime: int) -> None:
+        """Go on under a token, for so many seconds."""
+        self.token = token
+        self.cookies[SESSION] = (token, lifetime)
 
     def close(self) -> None:
         """End the session."""

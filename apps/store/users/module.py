@@ -87,13 +87,15 @@ class Accounts(Users):
 
     async def refresh(self, token: Secret) -> Session:
         found = await self.sessions.renew(token.reveal())
-        return self.session(found.subject, *found.roles, refresh=found.token)
+        return self.session(found.subject, found.roles, refresh=found.token)
 
     async def logout(self, token: Secret) -> None:
         await self.sessions.end(token.reveal())
 
     async def guest(self) -> Session:
-        return self.session(f"guest:{self.ids.new('guest')}")
+        name, lifetime = self.ids.new("guest"), self.settings.guest_lifetime
+        token = self.tokens.guest(name, lifetime=timedelta(seconds=lifetime))
+        return Session(Secret(token), f"guest:{name}", lifetime)
 
     async def me(self) -> User:
         subject = self.call.caller.subject
@@ -126,13 +128,13 @@ class Accounts(Users):
         """A session, now that somebody has shown who they are."""
         old = self.clock.now().timestamp() - DAY
         await self.db.execute(FORGET, {"wanted": address, "old": old})
-        return self.session(subject, *roles, refresh=await self.sessions.open(subject, roles))
+        return self.session(subject, roles, refresh=await self.sessions.open(subject, roles))
 
-    def session(self, subject: str, *roles: str, refresh: str | None = None) -> Session:
-        """A token, and what it is good for."""
-        lifetime = self.settings.user_lifetime if roles else self.settings.guest_lifetime
+    def session(self, subject: str, roles: tuple[str, ...], *, refresh: str) -> Session:
+        """A token of an account, and what it is good for."""
+        lifetime = self.settings.user_lifetime
         token = self.tokens.issue(Caller(subject, frozenset(roles)), lifetime=timedelta(seconds=lifetime))
-        return Session(Secret(token), subject, lifetime, Secret(refresh) if refresh else None)
+        return Session(Secret(token), subject, lifetime, Secret(refresh))
 
 
 def user_of(row: Any) -> User:

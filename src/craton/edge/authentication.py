@@ -27,6 +27,8 @@ class Claims(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
 
 
+GUEST = "guest:"
+"""How the subjects of guests begin: anybody gets as many as they like, so they say nothing about who asks."""
 MAC = 16
 """Bytes of HMAC-SHA256 that signed texts keep, as RFC 2104 allows: an address is not to be long."""
 CLAIMS = msgspec.json.Decoder(Claims)
@@ -52,6 +54,11 @@ class Tokens:
         )
         signed = b"%b.%b" % (HEADER, urlsafe_b64encode(msgspec.json.encode(claims)).rstrip(b"="))
         return f"{signed.decode()}.{self._signature(signed).decode()}"
+
+    def guest(self, name: str, *, lifetime: timedelta) -> str:
+        """A token of somebody who has no account and no roles, under a name that nobody else has: whoever serves
+        visitors may give them one, and asks nobody for it."""
+        return self.issue(Caller(f"{GUEST}{name}"), lifetime=lifetime)
 
     def verify(self, token: str) -> Caller:
         """The caller whose token this is; NotAuthenticated where anything is wrong with it."""

@@ -9,6 +9,7 @@ from time import monotonic
 
 from starlette.types import Receive, Scope, Send
 
+from craton.edge.authentication import GUEST
 from craton.edge.exchange import Exchange, Pair
 from craton.edge.rates import Rate
 from craton.edge.settings import EdgeSettings
@@ -20,8 +21,6 @@ COMMON: tuple[Pair, ...] = (
 )
 """What browsers are told of every answer (OWASP, REST security). An application of a module's own says it otherwise."""
 ONLY_TLS: Pair = (b"strict-transport-security", b"max-age=31536000")
-GUEST = "guest:"
-"""How the subjects of guests begin: anybody gets as many as they like, so they say nothing about who asks."""
 ASKED = b"authorization, content-type, idempotency-key, if-match, if-none-match, prefer, traceparent, x-request-id"
 EXPOSED = b"etag, link, location, ratelimit, ratelimit-policy, retry-after, x-request-id"
 

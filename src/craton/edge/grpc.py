@@ -16,9 +16,9 @@ from craton.calls.links.grpc.describing import camel
 from craton.calls.links.grpc.server import Asked
 from craton.calls.receiver import as_call_error, reply_error
 from craton.edge.admission import Admission
-from craton.edge.authentication import Tokens
+from craton.edge.authentication import GUEST, Tokens
 from craton.edge.door import Door
-from craton.edge.gate import GUEST, network_of
+from craton.edge.gate import network_of
 from craton.edge.headers import admit, caller_of, key_of, trace_in
 from craton.edge.problems import AGAIN, TOLD, Problem
 from craton.edge.rates import Rate
