@@ -10,10 +10,11 @@ from tests.browser import browser
 from tests.postgresql import postgresql
 from tests.rabbitmq import rabbitmq
 from tests.s3 import s3
+from tests.scheduling import pytest_xdist_make_scheduler
 from tests.sqs import sqs
 from tests.watch import pytest_runtest_protocol
 
-__all__ = ["browser", "postgresql", "pytest_runtest_protocol", "rabbitmq", "s3", "sqs"]
+__all__ = ["browser", "postgresql", "pytest_runtest_protocol", "pytest_xdist_make_scheduler", "rabbitmq", "s3", "sqs"]
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC
 os.environ.setdefault("CRATON_EDGE_RATE", "0")  # all clients of a test come from one address
