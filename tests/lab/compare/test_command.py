@@ -25,6 +25,7 @@ async def broken(visitor: Visitor) -> None:
 
 visiting = Scenario("visiting", {broken: 1})
 '''
+BESIDE = """name = "monolith"\nurl = "http://127.0.0.1:1"\nprograms = []\n"""
 
 
 @pytest.fixture
@@ -32,6 +33,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A new application with a scenario, in the current folder."""
     with new_shop(tmp_path, monkeypatch) as folder:
         (folder / "shop" / "scenarios.py").write_text(SCENARIOS)
+        (folder / "shop" / "beside.toml").write_text(BESIDE)
         yield folder
 
 
@@ -58,10 +60,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) 
     (["--visitors", "9", "--ramp", "9"], "give --ramp or --visitors"),
     (["--tls", "nowhere"], "nowhere has no certificates: make them with `craton certs nowhere"),
     (["--objective", "soon"], "'soon' is no time: give --objective 100ms"),
-    (["--database", "sqlite:///a"], "give --database postgresql://"),
+    (["--database", "sqlite:///a"], "sides are compared on PostgreSQL: give --database"),
     (["--database", "postgresql://127.0.0.1:1/shop"], "PostgreSQL at 127.0.0.1:1 cannot be used"),
     (["--html", "/nowhere/report.html"], "nothing can be written to /nowhere/report.html"),
-    (["--beside", "nowhere.toml", "--topologies", ""], "nowhere.toml cannot be read"),
+    (["--beside", "nowhere.toml"], "nowhere.toml cannot be read"),
+    (["--beside", "shop/beside.toml", "--topologies", "monolith"], "two sides are called monolith"),
 ])
 def test_it_is_said_what_is_wrong_and_what_to_do(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str],

@@ -50,6 +50,10 @@ class Little(Wanted):
     little: tuple[LittleSide, ...] = ()
     opened: list[str] = field(default_factory=list)
 
+    def names(self) -> list[str]:
+        """No file tells of them."""
+        return [side.name for side in self.little]
+
     def sides(self) -> list[tuple[str, OpenStand]]:
         """They are in this process."""
         return [(side.name, lambda side=side: self.up(side)) for side in self.little]  # type: ignore[misc]

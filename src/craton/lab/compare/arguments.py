@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -27,11 +28,18 @@ def compare(asked: argparse.Namespace) -> None:
     comparing = Comparing(wanted)
     if asked.html:
         check_file(asked.html)
-    found = asyncio.run(comparing.run())
+    found = asyncio.run(run(comparing))
     if asked.html:
         asked.html.write_text(page(found))
         comparing.progress.say(f"wrote {asked.html}")
     sys.stdout.write(f"{as_json(found) if asked.json else text(found)}\n")
+
+
+async def run(comparing: Comparing) -> Comparison:
+    """Compare. SIGTERM ends it in order, as Ctrl-C does."""
+    told = asyncio.get_running_loop().add_signal_handler
+    told(signal.SIGTERM, signal.default_int_handler, signal.SIGTERM, None)
+    return await comparing.run()
 
 
 def wanted_of(asked: argparse.Namespace) -> Wanted:

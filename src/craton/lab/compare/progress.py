@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
+TRUSTED = 60.0
+"""Seconds of steps that take as long as expected, as which the expectation counts: the first steps alone say little."""
+
 
 @dataclass
 class Progress:
@@ -37,7 +40,7 @@ class Progress:
     def left(self) -> str:
         """The time that is left, in words."""
         spent, rest = time.monotonic() - self.began, max(0.0, self.planned - self.done)
-        seconds = rest * max(0.5, spent / self.done) if self.done else rest
+        seconds = rest * (spent + TRUSTED) / (self.done + TRUSTED)
         return f" (about {duration(seconds)} left)" if rest else ""
 
     def say(self, line: str) -> None:

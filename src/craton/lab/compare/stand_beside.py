@@ -100,8 +100,7 @@ class BesideTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 @asynccontextmanager
 async def beside_stand(setup: Setup, file: Path) -> AsyncIterator[Stand]:
     """Bring the side that a file tells of up; CratonError where that cannot be done."""
-    table = read(file)
-    check(file, table, setup)
+    table = described(file, setup)
     async with AsyncExitStack() as stack:
         base = name_for(re.sub(r"\W+", "_", table.name.lower()))
         server = await stack.enter_async_context(server_of(base, database=setup.database))
@@ -121,6 +120,13 @@ async def beside_stand(setup: Setup, file: Path) -> AsyncIterator[Stand]:
             stand, stack, outside=beside.outside(), stages=beside.stages(), health=table.health,
             setup=beside.once("setup", table.setup) if table.setup else None,
         )
+
+
+def described(file: Path, setup: Setup) -> BesideTable:
+    """What a file tells. CratonError where it cannot be a side of such a comparison."""
+    table = read(file)
+    check(file, table, setup)
+    return table
 
 
 def read(file: Path) -> BesideTable:

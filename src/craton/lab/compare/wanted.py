@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from craton.errors import SettingsError
 from craton.lab.compare.rounds import Traffic
 from craton.lab.compare.stand import OpenStand, Setup
-from craton.lab.compare.stand_beside import beside_stand
+from craton.lab.compare.stand_beside import beside_stand, described
 from craton.lab.compare.stand_craton import craton_stand
 from craton.lab.scenario import Scenario
 from craton.run.loading import load_application
@@ -79,11 +79,18 @@ class Wanted:
         if self.authority and not Path(self.authority).exists():
             raise SettingsError(f"{self.tls} has no certificates: make them with `craton certs {self.tls} ...`.")
         if self.database is not None and not self.database.startswith(("postgresql:", "postgres:")):
-            raise SettingsError("SQLite would give each service a writer of its own: give --database postgresql://...")
+            raise SettingsError("sides are compared on PostgreSQL: give --database postgresql://... (or leave it out).")
         if not self.topologies and not self.beside:
             raise SettingsError("nothing is to be compared: give --topologies, such as monolith,microservices.")
         for topology in self.topologies:
             load_application(self.package, topology)  # refuses those that are not there
+        names = self.names()
+        if twice := sorted(name for name in set(names) if names.count(name) > 1):
+            raise SettingsError(f"two sides are called {twice[0]}: give each --beside once, and a name of its own.")
+
+    def names(self) -> list[str]:
+        """What the sides are called."""
+        return [*self.topologies, *(described(file, self.setup).name for file in self.beside)]
 
     @property
     def traffic(self) -> Traffic:
