@@ -75,6 +75,20 @@ async def test_a_folder_lists_what_is_in_it_and_goes_with_it(blobs: Blobs) -> No
     assert not await blobs.exists("w")
 
 
+async def test_a_folder_goes_but_for_what_is_to_stay(blobs: Blobs, tmp_path: Path) -> None:
+    for path in ("job/1-1/a", "job/2-2/a", "job/2-20/a", "job/3", "jobs/1-1/a"):
+        await blobs.put(path, b"x")
+    if isinstance(blobs, LocalBlobs):
+        (tmp_path / "blobs/job/1-1/b.77.partial").write_bytes(b"half")
+    await blobs.delete("job", but="job/2-2")
+    await blobs.delete("none", but="none/2-2")
+    assert [blob.path for blob in await blobs.list()] == ["job/2-2/a", "jobs/1-1/a"]
+    assert not (tmp_path / "blobs/job/1-1").exists()
+    await blobs.delete("jobs", but="job/2-2")
+    await blobs.delete("job")
+    assert not await blobs.list()
+
+
 async def test_copies_and_renames(blobs: Blobs) -> None:
     await blobs.put("from/here", b"bytes")
     await blobs.copy("from/here", "to/there")

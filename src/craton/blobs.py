@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from craton.errors import SettingsError
 from craton.values import Value
-from craton.whole_files import move, opened, remove, replace, settle
+from craton.whole_files import move, opened, remove, remove_all_but, replace, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,11 +118,12 @@ class Blobs:
             found += [blob_of(meta) for meta in some if not meta["path"].endswith(PARTIAL)]
         return sorted(found, key=lambda blob: blob.path)
 
-    async def delete(self, path: str) -> None:
-        """Remove a blob, or a folder with all that is in it. What is not there is gone already."""
+    async def delete(self, path: str, *, but: str = "") -> None:
+        """Remove a blob, or a folder with all that is in it, `but` for what is in another one. What is not there is
+        gone already."""
         import obstore
 
-        doomed = [blob.path for blob in await self.list(path)]
+        doomed = [blob.path for blob in await self.list(path) if not (but and blob.path.startswith(f"{but}/"))]
         if await self.exists(path):
             doomed.append(path)
         if doomed:
@@ -179,9 +180,12 @@ class LocalBlobs(Blobs):
             raise
         return size
 
-    async def delete(self, path: str) -> None:
+    async def delete(self, path: str, *, but: str = "") -> None:
         """As Blobs.delete, with what was left there half written by somebody who was killed."""
-        await asyncio.to_thread(remove, self.file(path), self.folder)
+        if but.startswith(f"{path}/"):
+            await asyncio.to_thread(remove_all_but, self.file(but), self.file(path), self.folder)
+        else:
+            await asyncio.to_thread(remove, self.file(path), self.folder)
 
     async def copy(self, source: str, target: str) -> None:
         """As Blobs.copy."""

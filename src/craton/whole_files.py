@@ -66,6 +66,15 @@ def remove(path: Path, root: Path) -> None:
     prune(path.parent, root)
 
 
+def remove_all_but(kept: Path, path: Path, root: Path) -> None:
+    """Remove what is in a folder, but for a folder below it."""
+    for one in list(path.iterdir()) if path.is_dir() else ():
+        if kept != one and kept.is_relative_to(one):
+            remove_all_but(kept, one, root)
+        elif kept != one:
+            remove(one, root)
+
+
 def prune(folder: Path, root: Path) -> None:
     """Remove folders that are empty."""
     while folder != root and folder.is_relative_to(root):

@@ -15,6 +15,7 @@ from craton.blobs import Blobs
 from craton.tasks.worker import Worker
 from tests.video.cinema import LIMIT, ORDINARY, Cinema, Person, Structure, open_cinema, until
 from tests.video.clips import REASONS, big_buck_bunny, clip, junk, pattern
+from tests.video.leaving import leaving
 from tests.video.queue import left_on_the_disk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -127,3 +128,23 @@ async def test_a_video_with_holes_is_refused(tmp_path: Path) -> None:
         found = await cinema.ended(person, video)
         assert (found.stage, "damaged" in found.reason) == ("refused", True), found
         await until(lambda: gone(cinema, ["transcoding/"]), seconds=LIMIT)
+
+
+async def test_what_killed_workers_have_left_of_a_job_goes_when_it_is_done(tmp_path: Path) -> None:
+    async with open_cinema(Structure("monolith"), data=tmp_path, application=leaving) as cinema:
+        person = cinema.person()
+        video = await cinema.uploaded(person, clip("plain"))
+        assert (await cinema.ended(person, video)).stage == "published"
+
+        async def is_clear() -> bool:
+            attempts = {path.parts[:3] for path in files(tmp_path / "blobs")}
+            return len(attempts) == 2 and not any("0-0" in path for path in attempts)
+
+        await until(is_clear, seconds=LIMIT)  # that of the edition, and that of what was uploaded
+        await person.ask(cinema.videos.delete, video)
+        await until(lambda: gone(cinema, [""]), seconds=LIMIT)
+
+
+def files(folder: Path) -> list[Path]:
+    """All files in a folder, as seen from there."""
+    return [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]

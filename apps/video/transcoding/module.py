@@ -128,13 +128,14 @@ class Desk(Transcoding):
         return not stopped
 
     async def clear(self, video: str, kept: str) -> None:
-        """Have removed what jobs have made; once more when workers have surely heard that theirs were cancelled."""
+        """Have removed what the attempts of jobs have made, also those of workers that were killed; once more when
+        workers have surely heard that theirs were cancelled."""
         jobs = await self.records.jobs(video)
-        folders = tuple(f"transcoding/{job['id']}" for job in jobs)
-        if doomed := tuple(folder for folder in folders if not kept.startswith(f"{folder}/")):
-            await self.tasks.submit(remove, Remove("", doomed))
+        if jobs:
+            doomed = Remove("", tuple(f"transcoding/{job['id']}" for job in jobs), kept)
+            await self.tasks.submit(remove, doomed)
             if any(job["state"] == "cancelled" for job in jobs):
-                await self.tasks.submit(remove, Remove("", doomed), delay=self.settings.late)
+                await self.tasks.submit(remove, doomed, delay=self.settings.late)
 
 
 def check_frames(plan: Plan, encoded: tuple[Encoded, ...]) -> None:

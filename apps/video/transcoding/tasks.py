@@ -99,10 +99,11 @@ class Finished(Value):
 
 
 class Remove(Value):
-    """Folders of blobs that nobody needs any more."""
+    """Folders of blobs that nobody needs any more, but for what is in the folder that is `kept`."""
 
     video: str
     folders: tuple[str, ...]
+    kept: str = ""
 
 
 class Removed(Value):

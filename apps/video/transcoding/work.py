@@ -194,7 +194,7 @@ def edition_of(folder: str, plan: Plan, parts: Parts, variants: Sequence[Variant
 async def remove(what: Remove, blobs: Blobs) -> Removed:
     """Remove what nobody needs any more."""
     for folder in what.folders:
-        await blobs.delete(folder)
+        await blobs.delete(folder, but=what.kept)
     return Removed()
 
 

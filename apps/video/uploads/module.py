@@ -23,7 +23,7 @@ from apps.video.uploads.contract import (
 )
 from apps.video.uploads.events import SweepDue, UploadBegun, UploadEnded, UploadFinished, UploadJoined
 from apps.video.uploads.kinds import claimed
-from apps.video.uploads.places import folder_of, job_of
+from apps.video.uploads.places import attempt_of, folder_of, job_of
 from apps.video.uploads.records import Records, upload_of
 from apps.video.uploads.settings import UploadSettings
 from apps.video.uploads.tasks import Join, Remove, join, remove
@@ -114,7 +114,7 @@ class Desk(Uploads):
             await self.events.publish(UploadFinished(
                 event.upload, row["video"], row["owner"], event.source, event.size, event.looks,
             ))
-            await self.remove(folder_of(event.upload))
+            await self.remove(folder_of(event.upload), job_of(event.source), kept=attempt_of(event.source))
 
     async def give_up(self, event: JobFailed) -> None:
         row = await self.records.of_job(event.job) if event.task == f"uploads.{join.name}" else None
@@ -173,6 +173,6 @@ class Desk(Uploads):
         await self.events.publish(UploadEnded(row["id"], row["video"], "refused", why))
         await self.remove(folder_of(row["id"]), *also)
 
-    async def remove(self, *paths: str) -> None:
-        """Have blobs removed by a worker."""
-        await self.tasks.submit(remove, Remove(paths))
+    async def remove(self, *paths: str, kept: str = "") -> None:
+        """Have blobs removed by a worker, but for those in a folder."""
+        await self.tasks.submit(remove, Remove(paths, kept))

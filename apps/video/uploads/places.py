@@ -17,4 +17,9 @@ def part_of(upload: str, offset: int, name: str) -> str:
 
 def job_of(source: str) -> str:
     """All that the attempts of a job have written, whose one result this is: uploads/job-1/2-5/source."""
-    return source.rpartition("/")[0].rpartition("/")[0]
+    return attempt_of(source).rpartition("/")[0]
+
+
+def attempt_of(source: str) -> str:
+    """All that the attempt has written whose result this is: uploads/job-1/2-5."""
+    return source.rpartition("/")[0]

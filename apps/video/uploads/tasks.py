@@ -15,9 +15,10 @@ class Join(Value):
 
 
 class Remove(Value):
-    """Blobs, or folders of them."""
+    """Blobs, or folders of them, but for what is in the folder that is `kept`."""
 
     paths: tuple[str, ...]
+    kept: str = ""
 
 
 class Removed(Value):

@@ -39,7 +39,7 @@ async def join(what: Join, job: Job, blobs: Blobs) -> UploadJoined:
 async def remove(what: Remove, blobs: Blobs) -> Removed:
     """Remove what nobody needs any more."""
     for path in what.paths:
-        await blobs.delete(path)
+        await blobs.delete(path, but=what.kept)
     return Removed()
 
 
