@@ -29,6 +29,13 @@ def quick_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture
+def quick() -> Iterator[Path]:
+    """Such a folder for one test."""
+    with quick_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def film() -> Iterator[Film]:
     """A film of a few seconds, as transcoding would make it."""

@@ -39,7 +39,13 @@ class Queue:
 
     async def has(self, count: int, task: str, *states: str) -> bool:
         """Whether there are so many jobs of a task in some states."""
-        return sum(row.task == task for row in await self.jobs(*states)) >= count
+        return [row.task for row in await self.jobs(*states)].count(task) >= count
+
+    async def is_cleared(self, films: int) -> bool:
+        """Whether nothing is left to be done, and no file but so many editions and uploads, each of one attempt."""
+        attempts = {tuple(path.split("/")[:3]) for path in await self.cinema.all_files()}
+        found = Counter(module for module, *_ in attempts)
+        return found == {"transcoding": films, "uploads": films} and not await self.jobs("queued", "leased")
 
     async def pass_time(self, job: str, seconds: float) -> None:
         """Let so many seconds pass for a job that waits."""
@@ -60,6 +66,12 @@ def busy(cinema: Cinema) -> int:
 def tasks_of(jobs: Iterable[Any]) -> Counter[tuple[str, str]]:
     """How many there are of each task and state, but for those that clear away."""
     return Counter((job.task, job.state) for job in jobs if job.task != "remove")
+
+
+def done(*, films: int) -> dict[tuple[str, str], int]:
+    """The same, when so many films of two pieces were made."""
+    each = dict.fromkeys(("inspect", "hear", "depict", "assemble", "finish"), 1) | {"encode": 2}
+    return {(task, "done"): count * films for task, count in each.items()}
 
 
 def left_on_the_disk() -> list[Path]:
