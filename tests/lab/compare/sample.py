@@ -110,6 +110,20 @@ def mixed() -> Comparison:
     return replace(found, sides=tuple(sides))
 
 
+def rising() -> Comparison:
+    """The rate rose in each round, and one side could not follow."""
+    found = whole()
+    sides = tuple(replace(one, steady=replace(one.steady, course=course(one))) for one in found.sides if one.steady)
+    return replace(found, sides=sides, method=replace(found.method, traffic="20 to 120 actions a second"))
+
+
+def course(one: Side) -> tuple[tuple[float, float, float, float], ...]:
+    """What a side does of a rate that rises, second by second."""
+    most = 1000 / COST[one.name][0] / 4
+    asked = [20 + 10 * second for second in range(10)]
+    return tuple((at, rate, min(rate, most), 0.02 + max(0.0, rate - most) / most) for at, rate in enumerate(asked))
+
+
 def lost() -> Comparison:
     """Nothing survived, and nothing came back."""
     found = whole()
@@ -180,5 +194,5 @@ def walked(found: object, walk: Callable[[object], object]) -> object:
 VARIANTS: Mapping[str, Callable[[], Comparison]] = {
     "whole": whole, "bare": bare, "alone": alone, "mixed": mixed, "lost": lost, "huge": huge, "hostile": hostile,
     "steady only": lambda: lacking("capacity", "profile", "advice", "isolation", "scaling", "overload", "complexity"),
-    "without steady": lambda: lacking("steady"),
+    "without steady": lambda: lacking("steady"), "rising": rising,
 }
