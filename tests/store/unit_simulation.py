@@ -15,7 +15,7 @@ import httpx
 from craton.run.folder import free_port
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Simulation:
