@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import product
@@ -40,6 +40,10 @@ class Blows:
     kinds: tuple[Trouble, ...] = KINDS
     seed: int = 1
 
+    def lasting(self, weights: Collection[float]) -> float:
+        """How long each trouble lasts, where actions have these weights: rare ones are to come, too."""
+        return max(self.seconds, ENOUGH * sum(weights) / min(weights) / self.rate)
+
 
 @dataclass(frozen=True)
 class Striking:
@@ -64,8 +68,7 @@ class Striking:
     @property
     def seconds(self) -> float:
         """How long each trouble lasts."""
-        weights = self.scenario.mix.values()
-        return max(self.blows.seconds, ENOUGH * sum(weights) / min(weights) / self.blows.rate)
+        return self.blows.lasting(self.scenario.mix.values())
 
     async def strike(self, service: str, kind: Trouble) -> Blow:
         """One service in one kind of trouble, while visitors come, and then again without."""

@@ -26,6 +26,7 @@ from craton.lab.compare.statistics import estimate
 from craton.lab.compare.wanted import Phase, Wanted
 from craton.lab.load.generator import Generator
 from craton.lab.recording.figures import recorded
+from craton.run.loading import load_application
 
 if TYPE_CHECKING:
     from craton.lab.compare.comparing import Compared, Comparing
@@ -36,6 +37,10 @@ BELOW = 0.7
 """Where a later search begins, as a share of what an earlier one found."""
 TAKES = 75.0
 """Seconds of such a search, about."""
+RECOVERS = 8.0
+"""Seconds from a service's trouble until the next one's, about."""
+BESIDE = 5
+"""Services that a program beside has, about: each can only be killed."""
 OBSERVED = 5.0
 """Seconds for which visitors come where the database is observed: waits are seen under load alone."""
 
@@ -108,6 +113,7 @@ async def sought(
     """One search. It begins below the rate that it is thought to be near to."""
     wanted, first = comparing.wanted, BELOW * near if near else comparing.wanted.rate
     search = Search(objective=wanted.objective, percentile=wanted.percentile, first=first, seed=wanted.seed + number)
+    await generator.open(rate=search.first / 2, seconds=wanted.warmup, seed=search.seed)
     async with Meter(stand) as meter:
         return await Climb(generator, search, lambda: used(meter)).run()
 
@@ -197,8 +203,16 @@ def expected(wanted: Wanted) -> Mapping[str, tuple[int, float]]:
     all_phases: dict[str, tuple[int, float]] = {
         "profile": (ours, 25.0 + 4 * len(wanted.scenario.mix)),
         "steady": (wanted.rounds * sides, wanted.warmup + wanted.seconds + resting),
-        "capacity": (min(wanted.rounds, SEARCHES) * sides, TAKES), "isolation": (sides, 180.0),
+        "capacity": (min(wanted.rounds, SEARCHES) * sides, TAKES), "isolation": (sides, struck(wanted) / sides),
         "scaling": (sides + 1, TAKES * 2), "overload": (sides, 50.0),
     }
     chosen = {phase: steps for phase, steps in all_phases.items() if phase in set[str](wanted.phases)}
     return {"start": (sides, 10.0), "answers": (1, 3.0), **chosen}
+
+
+def struck(wanted: Wanted) -> float:
+    """Seconds that it takes to have each service in each kind of trouble, about."""
+    blows, weights = Blows(rate=wanted.rate), wanted.scenario.mix.values()
+    services = [service for name in wanted.topologies for service in load_application(wanted.package, name)[1].services]
+    count = len(services) * len(blows.kinds) + BESIDE * len(wanted.beside)
+    return count * (blows.lasting(weights) + RECOVERS)

@@ -32,6 +32,8 @@ CHEAP = 1.2
 """Times as much."""
 SHOWN = 5
 """Of the services that work most."""
+LOOK = "A look, not a measurement: "
+"""What comes before the headline of fewer rounds than are needed."""
 WAITING = ("p50", "p99")
 """Figures that a queue spoils."""
 AS_IS, DOUBLED = "as it is", " doubled"
@@ -81,8 +83,9 @@ def headline(out: list[str], costs: Sequence[Ratio], split: Side, together: Side
     if cpu is None:
         return f"Not known: {split.name} and {together.name} were not measured at the same rate."
     price = f"{split.name} takes {cpu.times.mean:.1f} times the processor time of {together.name}"
-    price = price if differ(cpu.times) else f"{split.name} was not shown to take more or less than {together.name}"
-    sure = "" if len(cpu.times.rounds) >= SURE else "A look, not a measurement: "
+    if len(cpu.times.rounds) > 1 and not differ(cpu.times):
+        price = f"{split.name} was not shown to take more or less processor time than {together.name}"
+    sure = "" if len(cpu.times.rounds) >= SURE else LOOK
     return sure + advice(out, cpu, price, gives, tried=bool(killed(split)))
 
 

@@ -17,6 +17,8 @@ WIDTH, HEIGHT = 500.0, 356.0
 LEFT, RIGHT = 68.0, WIDTH - 12
 UPPER, LOWER = (198.0, 40.0), (306.0, 246.0)
 """From the foot to the top: rates above, latency below."""
+ROOM = 16.0
+"""Between two words, one below the other."""
 Course = Sequence[tuple[float, float, float, float]]
 
 
@@ -46,7 +48,8 @@ def flood_said(found: Overload) -> str:
 
 
 def drawn(course: Course, look: Look, said: str) -> Markup:
-    """Two plots on one axis of time."""
+    """Two plots on one axis of time, which begins with the course."""
+    course = [(at - course[0][0], asked, done, p95) for at, asked, done, p95 in course]
     across = time_scale(course)
     values = [value for _, asked, done, _ in course for value in (asked, done)]
     rates = linear(values, start=UPPER[0], end=UPPER[1], marks=4)
@@ -89,7 +92,9 @@ def words(course: Course, axes: Axes) -> list[Markup]:
     x, anchor = axes.across.place(at) + 6, "start"
     if x > WIDTH * 3 / 4:
         x, anchor = x - 12, "end"
+    top = axes.up.place(asked) + 16
+    below = axes.up.place(done) - 8
     return [
-        text(x, axes.up.place(asked) + 16, "asked for", class_="axis", text_anchor=anchor),
-        text(x, axes.up.place(done) - 8, "done", class_="said", text_anchor=anchor),
+        text(x, top, "asked for", class_="axis", text_anchor=anchor),
+        text(x, below if abs(below - top) > ROOM else top + ROOM, "done", class_="said", text_anchor=anchor),
     ]

@@ -10,6 +10,7 @@ from statistics import fmean
 from craton.lab.compare.report import figures
 from craton.lab.compare.report.strip import whole
 from craton.lab.compare.results import ActionCost, ActionLatency, Advice, Blow, Comparison, Edge, Estimate, Ratio, Side
+from craton.lab.compare.verdict import LOOK
 
 MORE_IS_BETTER = ("capacity",)
 SPOKEN = {
@@ -20,6 +21,11 @@ SPOKEN = {
 QUANTILES = ("p50", "p90", "p95", "p99", "p99.9", "max")
 ENOUGH = 5
 """Rounds that a measurement needs; fewer are a look."""
+
+
+def headline(found: Comparison) -> tuple[str, str, str]:
+    """The verdict in two parts; that it is a look alone is said below it."""
+    return found.verdict.headline.removeprefix(LOOK).partition(": ")
 
 
 def when(made: str) -> str:
