@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Executable, bindparam, insert, literal, select, true, union_all
 
 from craton.calls import codec
 from craton.calls.context import CONTEXT
@@ -33,15 +33,11 @@ class Events:
         self.store, self.module, self.ids = store, module, ids
         self.destinations, self.wake = destinations, wake
         tables = tables_of(module)
-        t = tables.sequence
+        self.sequence, self.numbering = tables.sequence, dict[tuple[str, ...], Executable]()
         mine: dict[str, Any] = {} if store.exclusive else dict(owner=owner, lease_until=store.moment + LEASE)
         fixed: dict[str, Any] = dict(created=store.moment, xid=store.transaction, due=0.0, attempts=0)
         self.insert = insert(tables.outbox).values(**fixed).inline()
         self.insert_mine = insert(tables.outbox).values(**fixed, **mine).inline()
-        first = store.insert(t).values(latest=1)
-        self.next = first.on_conflict_do_update(
-            index_elements=["destination", "stream"], set_=dict(latest=t.c.latest + 1)
-        ).returning(t.c.latest)
 
     async def publish(self, event: Event) -> None:
         """Store the event: each module that subscribes to it receives it once, in order with others of its key."""
@@ -60,7 +56,7 @@ class Events:
         kind = type(event)
         stream = f"{kind.ordered_by}={getattr(event, kind.ordered_by)}" if kind.ordered_by else ""
         destinations = self.destinations.get(kind.__name__, ())
-        sequences = {name: await self.number(unit, name, stream) for name in destinations}
+        sequences = await self.numbers(unit, destinations, stream)
         row: dict[str, Any] = dict(
             id=self.ids.new("event"), stream=stream, type=kind.__name__, version=kind.schema_version,
             body=codec.to_json(event).decode(), sequences=codec.to_json(sequences).decode(),
@@ -72,9 +68,22 @@ class Events:
         if destinations:
             unit.after.add(self.wake)
 
-    async def number(self, unit: Unit, destination: str, stream: str) -> int:
-        """The event's number in its stream, for one destination; 0 where it has no stream, and no order."""
-        if not stream:
-            return 0
-        asked = {"destination": destination, "stream": stream}
-        return int((await unit.execute(self.module, self.next, asked)).scalar_one())
+    async def numbers(self, unit: Unit, destinations: tuple[str, ...], stream: str) -> dict[str, int]:
+        """The event's number in its stream, for each destination; 0 where it has no stream, and no order."""
+        if not stream or not destinations:
+            return dict.fromkeys(destinations, 0)
+        if destinations not in self.numbering:
+            self.numbering[destinations] = self.next(destinations)
+        found = await unit.execute(self.module, self.numbering[destinations], {"of": stream})
+        return {destination: latest for destination, latest in found.all()}
+
+    def next(self, destinations: tuple[str, ...]) -> Executable:
+        """The statement that takes the next number of a stream for each of these."""
+        t = self.sequence
+        of = bindparam("of", type_=t.c.stream.type)
+        rows = [select(literal(name, t.c.destination.type), of, literal(1)).where(true()) for name in destinations]
+        first = self.store.insert(t).from_select(["destination", "stream", "latest"], union_all(*rows))
+        statement: Executable = first.on_conflict_do_update(
+            index_elements=["destination", "stream"], set_=dict(latest=t.c.latest + 1)
+        ).returning(t.c.destination, t.c.latest)
+        return statement

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Executable, and_, bindparam, case, or_, select, tuple_, update
+from sqlalchemy import Executable, and_, bindparam, case, or_, select, update
 
 from craton.calls import codec
 from craton.calls.context import Caller
@@ -95,6 +95,11 @@ class Journal:
         mine = and_(s.c.owner == row.excluded.owner, s.c.fence == row.excluded.fence)
         changes = {name: row.excluded[name] for name in CHANGING}
         self.put_saga = row.on_conflict_do_update(index_elements=["id"], set_=changes, where=mine)
+        here = and_(s.c.id == bindparam("found"), s.c.fence == bindparam("seen"), s.c.state.in_((*OPEN, "waiting")))
+        self.take = update(s).where(here).values(
+            owner=owner, lease_until=now + LEASE, fence=s.c.fence + 1, attempts=s.c.attempts + 1,
+            state=case((s.c.state == "waiting", "running"), else_=s.c.state), due=None, awaits=None,
+        )
         step = store.insert(self.journal)
         changes = {name: step.excluded[name] for name in FIELDS}
         self.put_entry = step.on_conflict_do_update(index_elements=["saga", "step"], set_=changes)
@@ -190,14 +195,11 @@ class Journal:
 
     async def claim(self, unit: Unit, found: Sequence[tuple[str, int]]) -> list[str]:
         """Take over those that are still as they were found; whoever held one loses it, since its fence moves on."""
-        s = self.saga
-        here = and_(tuple_(s.c.id, s.c.fence).in_(found), s.c.state.in_((*OPEN, "waiting")))
-        values: dict[str, Any] = dict(
-            owner=self.owner, lease_until=self.store.moment + LEASE, fence=s.c.fence + 1, attempts=s.c.attempts + 1,
-            state=case((s.c.state == "waiting", "running"), else_=s.c.state), due=None, awaits=None,
-        )
-        statement = update(s).where(here).values(**values).returning(s.c.id)
-        return list((await unit.execute(self.module, statement)).scalars())
+        taken = []
+        for id, fence in found:
+            if (await unit.execute(self.module, self.take, {"found": id, "seen": fence})).rowcount:
+                taken.append(id)
+        return taken
 
     async def renew(self, unit: Unit, ids: set[str]) -> None:
         """Keep the sagas that run here."""
