@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import py_compile
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from craton.errors import DeclarationError
+from craton.run import compiled
 from craton.run.environment import Environment
 from craton.run.folder import Folder
 from craton.run.loading import load_application
@@ -49,6 +52,40 @@ def test_each_process_is_told_where_the_others_are_and_its_own_database_only(sho
     assert told["gateway"].peers == {"orders": ("unix:/run/s/orders.1",), "stock": ("unix:/run/s/stock.1",)}
     assert (told["gateway"].http, told["gateway"].listen, told["gateway"].database) == ("127.0.0.1:8000", None, None)
     assert told["orders"].database == f"sqlite:///{shop}/orders.db"
+
+
+KEPT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
+"""The variables that say where Python keeps what it has compiled."""
+
+
+def test_where_nobody_keeps_compiled_python_it_is_kept_with_the_data(
+    shop: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.setattr(compiled, "is_compiled", lambda package: False)
+    assert [plan(shop).environ[name] for name in KEPT] == ["", f"{shop}/compiled"]
+    monkeypatch.setattr(compiled, "is_compiled", lambda package: True)
+    assert [plan(shop).environ.get(name) for name in KEPT] == ["1", None]
+
+
+def test_where_compiled_python_is_kept_is_left_to_who_has_said_so(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "is_compiled", lambda package: False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/elsewhere")
+    assert plan(shop).environ["PYTHONPYCACHEPREFIX"] == "/elsewhere"
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert "PYTHONPYCACHEPREFIX" not in plan(shop).environ
+
+
+def test_a_package_is_compiled_where_its_first_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fresh.py").write_text("ONE = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not compiled.is_compiled("fresh") and not compiled.is_compiled("nowhere")
+    py_compile.compile(str(tmp_path / "fresh.py"))
+    assert compiled.is_compiled("fresh")
 
 
 def test_what_the_supervisor_itself_was_told_does_not_reach_a_service(

@@ -19,6 +19,7 @@ from craton.calls.links.rpc.tls import Files
 from craton.errors import SettingsError
 from craton.pools import Pool
 from craton.run.child import Program
+from craton.run.compiled import compiled_in
 from craton.run.databases import databases_of
 from craton.run.environment import READERS, Environment
 from craton.run.folder import Folder, Whereabouts
@@ -117,6 +118,7 @@ class Plan:
         """The environment of every process: the supervisor's own, without what is meant for a single service."""
         own = {f"CRATON_{name.upper()}" for name in READERS}
         found = {name: text for name, text in os.environ.items() if name not in own} | {"PYTHONUNBUFFERED": "1"}
+        found |= compiled_in(self.folder.path / "compiled", found)
         return {**self.edge_of(self.tls), **found} if self.tls else found
 
     def edge_of(self, folder: Path) -> dict[str, str]:
