@@ -75,7 +75,6 @@ def connect_rpc(way: Way) -> Link:
 
 def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[object]:
     """Answer over HTTP at unix:/path or host:port: clients outside, and other services, where these ask by rest."""
-    from craton.edge.peers import Peers
     from craton.edge.rest import edge
     from craton.edge.server import serve_http
     from craton.edge.settings import EdgeSettings
@@ -86,6 +85,8 @@ def serve_rest(process: Process, address: str) -> AbstractAsyncContextManager[ob
         process, process.tokens, settings=settings, sites=process.sites, modules=own, admission=process.admission,
     )
     if "rest" in process.topology.asked_by(process.service):
+        from craton.edge.peers import Peers
+
         app = Peers(
             app, process.application, handler=process.handler, secret=process.secret, clock=SystemClock(),
             grants=grants_of(process.application, process.topology),

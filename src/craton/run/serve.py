@@ -16,7 +16,6 @@ from craton.application import Application
 from craton.data.schema import pending
 from craton.errors import SettingsError
 from craton.run.environment import Environment
-from craton.run.jobs import serve_jobs
 from craton.run.linking import KINDS, Links
 from craton.run.loading import load_application
 from craton.run.process import Observer, Process
@@ -72,6 +71,8 @@ async def serve(
         for kind, address in environment.doors().items():
             await stack.enter_async_context(KINDS[kind].serve(process, address))
         if environment.jobs:
+            from craton.run.jobs import serve_jobs
+
             await stack.enter_async_context(serve_jobs(process, environment.jobs))
         gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
         gc.enable()
