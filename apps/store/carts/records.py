@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -13,14 +14,19 @@ from apps.store.carts.tables import carts, lines, products
 from apps.store.money import Money, total
 from craton import Database
 
-BY_ID = select(carts).where(carts.c.id == bindparam("wanted"))
-BY_OWNER = select(carts).where(carts.c.owner == bindparam("wanted"), carts.c.state.in_(("open", "frozen")))
-OVERDUE = select(carts.c.id).where(carts.c.state == "open", carts.c.expires <= bindparam("now")).order_by(carts.c.id)
-LINES = (
-    select(lines, products.c.price.label("heard"), products.c.currency, products.c.revision.label("heard_revision"))
-    .outerjoin(products, products.c.sku == lines.c.sku)
-    .where(lines.c.cart_id == bindparam("wanted")).order_by(lines.c.position)
+HEARD_OF = (
+    products.c.price.label("heard"), products.c.currency.label("heard_currency"),
+    products.c.revision.label("heard_revision"),
 )
+WHOLE = (
+    select(carts, *(column for column in lines.c if column is not lines.c.cart_id), *HEARD_OF)
+    .outerjoin(lines, lines.c.cart_id == carts.c.id).outerjoin(products, products.c.sku == lines.c.sku)
+    .order_by(lines.c.position)
+)
+"""A cart beside each of its lines, with what we have heard of its product; an empty one beside none."""
+BY_ID = WHOLE.where(carts.c.id == bindparam("wanted"))
+BY_OWNER = WHOLE.where(carts.c.owner == bindparam("wanted"), carts.c.state.in_(("open", "frozen")))
+OVERDUE = select(carts.c.id).where(carts.c.state == "open", carts.c.expires <= bindparam("now")).order_by(carts.c.id)
 INSERT, INSERT_LINE = insert(carts), insert(lines)
 CHANGE = update(carts).where(carts.c.id == bindparam("wanted"))
 SAVE = CHANGE.values(version=bindparam("next"), expires=bindparam("until"))
@@ -61,24 +67,11 @@ class Records:
 
     async def find(self, cart: str) -> Record | None:
         """A cart by its id."""
-        return await self.read((await self.db.execute(BY_ID, {"wanted": cart})).mappings().first())
+        return record_of((await self.db.execute(BY_ID, {"wanted": cart})).mappings().all())
 
     async def live(self, owner: str) -> Record | None:
         """The open or frozen cart of an owner; the database sees to it that there is one at most."""
-        return await self.read((await self.db.execute(BY_OWNER, {"wanted": owner})).mappings().first())
-
-    async def read(self, row: Any) -> Record | None:
-        """A row of a cart with its lines."""
-        if row is None:
-            return None
-        found = (await self.db.execute(LINES, {"wanted": row["id"]})).mappings().all()
-        kept = tuple(line_of(r, row["currency"]) for r in found if not r["withdrawn"])
-        cart = Cart(
-            row["id"], row["version"], row["state"], row["currency"], kept, sum_of(kept, row["currency"]),
-            datetime.fromtimestamp(row["expires"], UTC), row["order_id"],
-            tuple(line_of(r, row["currency"]) for r in found if r["withdrawn"]),
-        )
-        return Record(cart, row["owner"], row["expires"])
+        return record_of((await self.db.execute(BY_OWNER, {"wanted": owner})).mappings().all())
 
     async def make(self, cart: str, owner: str, *, currency: str, expires: float) -> Cart:
         """A new, empty cart."""
@@ -143,12 +136,26 @@ class Records:
         return list((await self.db.execute(OVERDUE, {"now": now})).scalars().all())
 
 
-def line_of(row: Any, currency: str) -> CartLine:
+def record_of(rows: Sequence[Any]) -> Record | None:
+    """A cart of its rows; None of none."""
+    if not rows:
+        return None
+    row, found = rows[0], [row for row in rows if row["sku"] is not None]
+    kept = tuple(line_of(line) for line in found if not line["withdrawn"])
+    cart = Cart(
+        row["id"], row["version"], row["state"], row["currency"], kept, sum_of(kept, row["currency"]),
+        datetime.fromtimestamp(row["expires"], UTC), row["order_id"],
+        tuple(line_of(line) for line in found if line["withdrawn"]),
+    )
+    return Record(cart, row["owner"], row["expires"])
+
+
+def line_of(row: Any) -> CartLine:
     """A line as others see it, with what we have heard since of its price."""
-    line = CartLine(row["sku"], row["name"], row["quantity"], Money(row["price"], currency), row["revision"])
+    line = CartLine(row["sku"], row["name"], row["quantity"], Money(row["price"], row["currency"]), row["revision"])
     if row["heard"] is None or row["heard_revision"] <= line.revision:
         return line
-    now = Money(row["heard"], row["currency"])
+    now = Money(row["heard"], row["heard_currency"])
     return line if now == line.unit_price else msgspec.structs.replace(line, price_now=now)
 
 

@@ -39,13 +39,18 @@ LOW_STOCK = ALL_STOCK.where(
     stock.c.on_hand - stock.c.reserved <= bindparam("low"), stock.c.discontinued == false()
 )
 NEW_STOCK = insert(stock)
+OF_ORDER = lines.c.order_id == bindparam("wanted")
 CHANGE_STOCK = (
-    update(stock).where(stock.c.sku == bindparam("wanted"))
-    .values(on_hand=stock.c.on_hand + bindparam("here"), reserved=stock.c.reserved + bindparam("held"))
+    update(stock).where(stock.c.sku == bindparam("wanted")).values(on_hand=stock.c.on_hand + bindparam("more"))
+)
+HELD = select(lines.c.quantity).where(OF_ORDER, lines.c.sku == stock.c.sku).correlate(stock).scalar_subquery()
+CHANGE_HELD = (
+    update(stock).where(stock.c.sku.in_(select(lines.c.sku).where(OF_ORDER)))
+    .values(on_hand=stock.c.on_hand + HELD * bindparam("here"), reserved=stock.c.reserved + HELD * bindparam("held"))
 )
 WITHDRAW = update(stock).where(stock.c.sku == bindparam("wanted")).values(discontinued=True)
 RESERVATION = select(reservations).where(reservations.c.order_id == bindparam("wanted"))
-LINES = select(lines).where(lines.c.order_id == bindparam("wanted")).order_by(lines.c.sku)
+LINES = select(lines).where(OF_ORDER).order_by(lines.c.sku)
 OVERDUE = (
     select(reservations.c.order_id)
     .where(reservations.c.state == "held", reservations.c.expires <= bindparam("now"))
@@ -56,7 +61,7 @@ CHANGE_STATE = update(reservations).where(reservations.c.order_id == bindparam("
 
 
 class Warehouse(Inventory):
-    """Stock in the database. Rows are changed in the order of their skus, so that orders do not wait in a circle."""
+    """Stock in the database."""
 
     def __init__(self, db: Database, events: Events, clock: Clock, ids: Ids, settings: InventorySettings) -> None:
         self.db, self.events, self.clock, self.ids, self.settings = db, events, clock, ids, settings
@@ -95,7 +100,7 @@ class Warehouse(Inventory):
         made = Reservation(order, wanted, "held", self.at(self.now() + hold))
         await self.db.execute(NEW_RESERVATION, dict(order_id=order, state="held", expires=self.now() + hold))
         await self.db.execute(NEW_LINE, [dict(order_id=order, sku=line.sku, quantity=line.quantity) for line in wanted])
-        await self.change(wanted, here=0, held=1)
+        await self.change_held(order, here=0, held=1)
         for line in wanted:
             await self.mention(left[line.sku], -line.quantity)
         return made
@@ -108,7 +113,7 @@ class Warehouse(Inventory):
     async def commit(self, order: str) -> None:
         found = await self.live(order, and_also=("secured", "committed"))
         if found.state != "committed":
-            await self.change(found.lines, here=-1, held=-1)
+            await self.change_held(order, here=-1, held=-1)
             await self.move_on(order, "committed")
 
     async def release(self, order: str) -> None:
@@ -125,7 +130,7 @@ class Warehouse(Inventory):
         if found.state not in ("committed", "returned"):
             raise ReservationEnded(order, found.state)
         if found.state == "committed":
-            await self.gain(found.lines, here=1, held=0)
+            await self.gain(found, here=1, held=0)
             await self.write_down(((line.sku, line.quantity) for line in found.lines), f"returned by {order}")
             await self.move_on(order, "returned")
 
@@ -138,13 +143,13 @@ class Warehouse(Inventory):
             raise UnknownSku(sku)
         if now.on_hand + delta < now.reserved:
             raise InsufficientStock((Shortage(sku, -delta, now.on_hand - now.reserved),))
-        await self.change((Line(sku, delta),), here=1, held=0)
+        await self.db.execute(CHANGE_STOCK, {"wanted": sku, "more": delta})
         await self.write_down([(sku, delta)], reason or "adjusted")
         return await self.mention(now, delta, here=delta)
 
     async def restock(self, sku: str, quantity: Quantity) -> Stock:
         now = (await self.counts([sku])).get(sku) or await self.make(sku)
-        await self.change((Line(sku, quantity),), here=1, held=0)
+        await self.db.execute(CHANGE_STOCK, {"wanted": sku, "more": quantity})
         await self.write_down([(sku, quantity)], "restocked")
         return await self.mention(now, quantity, here=quantity)
 
@@ -212,21 +217,19 @@ class Warehouse(Inventory):
 
     async def free(self, held: Reservation, state: State) -> None:
         """Nothing is held for this order any more."""
-        await self.gain(held.lines, here=0, held=-1)
+        await self.gain(held, here=0, held=-1)
         await self.move_on(held.order, state)
 
-    async def gain(self, quantities: tuple[Line, ...], *, here: int, held: int) -> None:
-        """So many times these quantities more on hand, and reserved, so that more is left to sell."""
-        before = await self.counts(line.sku for line in quantities) if quantities else {}
-        await self.change(quantities, here=here, held=held)
-        for line in quantities:
+    async def gain(self, of: Reservation, *, here: int, held: int) -> None:
+        """So many times what a reservation holds more on hand, and reserved, so that more is left to sell."""
+        before = await self.counts(line.sku for line in of.lines) if of.lines else {}
+        await self.change_held(of.order, here=here, held=held)
+        for line in of.lines:
             await self.mention(before[line.sku], line.quantity)
 
-    async def change(self, quantities: Iterable[Line], *, here: int, held: int) -> None:
-        """So many times these quantities more on hand, and reserved."""
-        rows = [dict(wanted=line.sku, here=here * line.quantity, held=held * line.quantity) for line in quantities]
-        for row in rows:
-            await self.db.execute(CHANGE_STOCK, row)
+    async def change_held(self, order: str, *, here: int, held: int) -> None:
+        """So many times what an order's reservation holds more on hand, and reserved."""
+        await self.db.execute(CHANGE_HELD, {"wanted": order, "here": here, "held": held})
 
     async def move_on(self, order: str, state: State) -> None:
         """Give a reservation its next state."""

@@ -33,7 +33,7 @@ POPULAR = (
 KNOWN = select(p.sku).where(p.sku.in_(GIVEN))
 NEW = insert(products)
 CHANGE = update(products).where(p.sku == bindparam("wanted"))
-SELL = CHANGE.values(sold=p.sold + bindparam("more"))
+SELL = update(products).where(p.sku.in_(GIVEN)).values(sold=p.sold + bindparam("more"))
 KNOWN_PAIRS = select(q.sku, q.other).where(q.sku.in_(GIVEN), q.other.in_(GIVEN))
 NEW_PAIR = insert(pairs)
 COUNT = update(pairs).where(q.sku.in_(GIVEN), q.other.in_(GIVEN)).values(orders=q.orders + 1)
@@ -64,8 +64,9 @@ class Habits(Recommendations):
         for line in event.lines:
             sold[line.sku] += line.quantity
         await self.know(*sold)
-        for sku, quantity in sorted(sold.items()):
-            await self.db.execute(SELL, {"wanted": sku, "more": quantity})
+        for quantity in sorted(set(sold.values())):
+            skus = sorted(sku for sku, number in sold.items() if number == quantity)
+            await self.db.execute(SELL, {"given": skus, "more": quantity})
         if len(sold) > 1:
             await self.join(sorted(sold)[:MOST])
 

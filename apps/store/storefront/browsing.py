@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from apps.store.catalog.contract import InvalidCursor, Product, ProductPage, Sort
+from apps.store.catalog.contract import InvalidCursor, ProductPage, Sort
 from apps.store.storefront.rendering import page
 from apps.store.storefront.serving import go, new_key
-from apps.store.storefront.shop import Shelf, Shop
+from apps.store.storefront.shop import Shelf, Shop, skus_of
 from apps.store.storefront.visit import Visit
 
 SORTS: dict[str, tuple[Sort, str]] = {
@@ -29,16 +29,12 @@ class Browsing:
 
     async def home(self, visit: Visit) -> Response:
         """The front page."""
-        frame, new, popular = await gather(self.shop.frame(), self.newest(), self.popular())
-        return page("home.html", visit, frame=frame, new=new, popular=popular)
-
-    async def newest(self) -> Shelf:
-        """What has come in last: the front page is nothing without it."""
-        return await self.shop.shelf((await self.shop.catalog.products(sort="newest", limit=NEW)).items)
-
-    async def popular(self) -> Shelf:
-        """What sells best."""
-        return await self.shop.shelf(await self.shop.goes_with(limit=RELATED))
+        frame, newest, popular = await gather(
+            self.shop.frame(), self.shop.catalog.products(sort="newest", limit=NEW), self.shop.goes_with(limit=RELATED)
+        )  # the front page is nothing without what has come in last
+        new = newest.items
+        stock = await self.shop.stock_of((*skus_of(new), *skus_of(popular)))
+        return page("home.html", visit, frame=frame, new=Shelf(new, stock), popular=Shelf(popular, stock))
 
     async def category(self, visit: Visit) -> Response:
         """The products of one category."""
@@ -80,15 +76,11 @@ class Browsing:
 
     async def shown(self, visit: Visit, sku: str, *, problem: str = "") -> Response:
         """The page of a product; with what is wrong with what was typed there."""
-        product: Product
-        frame, product, stock, related = await gather(
-            self.shop.frame(), self.shop.catalog.product(sku), self.shop.stock_of((sku,)), self.related(sku)
+        frame, product, related = await gather(
+            self.shop.frame(), self.shop.catalog.product(sku), self.shop.goes_with(sku, limit=RELATED)
         )
+        stock = await self.shop.stock_of((sku, *skus_of(related)))
         return page(
             "product.html", visit, status=422 if problem else 200, frame=frame, product=product, stock=stock.get(sku),
-            related=related, key=new_key(self.shop), problem=problem,
+            related=Shelf(related, stock), key=new_key(self.shop), problem=problem,
         )
-
-    async def related(self, sku: str) -> Shelf:
-        """What goes with a product."""
-        return await self.shop.shelf(await self.shop.goes_with(sku, limit=RELATED))

@@ -21,7 +21,7 @@ from apps.store.storefront.forms import Form
 from apps.store.storefront.rendering import page
 from apps.store.storefront.serving import go, new_key, once
 from apps.store.storefront.sessions import begin
-from apps.store.storefront.shop import Frame, Shelf, Shop, count
+from apps.store.storefront.shop import Frame, Shelf, Shop, count, skus_of
 from apps.store.storefront.visit import Visit
 
 
@@ -48,8 +48,9 @@ class CartPages:
         """The cart, how much there is of what is in it, and what goes with it; no cart for who has no session."""
         cart = await self.shop.carts.mine() if visit.token else None
         skus = tuple(line.sku for line in cart.lines) if cart else ()
-        stock, suggested = await gather(self.shop.stock_of(skus), self.shop.goes_with(*skus))
-        return cart, {sku: one.available for sku, one in stock.items()}, await self.shop.shelf(suggested)
+        suggested = await self.shop.goes_with(*skus)
+        stock = await self.shop.stock_of((*skus, *skus_of(suggested)))
+        return cart, {sku: one.available for sku, one in stock.items()}, Shelf(suggested, stock)
 
     async def add(self, visit: Visit) -> Response:
         """Put a product into the cart."""

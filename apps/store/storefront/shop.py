@@ -81,7 +81,7 @@ class Shop:
 
     async def shelf(self, products: tuple[Product, ...]) -> Shelf:
         """Products with their stock."""
-        return Shelf(products, await self.stock_of(tuple(product.sku for product in products)))
+        return Shelf(products, await self.stock_of(skus_of(products)))
 
     async def goes_with(self, *skus: str, limit: int = 4) -> tuple[Product, ...]:
         """What others bought with products, or what sells best: nothing, where that cannot be known soon."""
@@ -94,6 +94,11 @@ class Shop:
         found = await self.recommendations.also_bought(skus, limit)
         products = await self.catalog.lookup(tuple(one.sku for one in found)) if found else ()
         return tuple(product for product in products if product.status == "active")
+
+
+def skus_of(products: tuple[Product, ...]) -> tuple[str, ...]:
+    """What products are asked about by."""
+    return tuple(product.sku for product in products)
 
 
 def count(cart: Cart) -> int:
