@@ -95,12 +95,12 @@ class Answered:
             self.body += message.get("body", b"")
 
 
-async def ask(app: ASGIApp, path: str, *, accept: bytes = b"*/*") -> Answered:
+async def ask(app: ASGIApp, path: str, *, method: str = "GET") -> Answered:
     """Send one request."""
     answered = Answered(path)
     scope = {
-        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "headers": [(b"accept", accept)], "client": ("10.0.0.7", 41234), "scheme": "http",
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": [], "client": ("10.0.0.7", 41234), "scheme": "http",
     }
     await app(scope, nothing_more, answered.send)
     return answered

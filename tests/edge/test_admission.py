@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from craton.edge import admission as tuned
-from craton.edge.admission import FIRST, GOOD, LEAST, MOST, Admission, Place, Room
+from craton.edge.admission import FIRST, GOOD, LEAST, MOST, Admission, Line, Place, Room
 from craton.edge.problems import Problem
 from tests.edge.flood import UNIT, Answered, Slow, ask, edge_of, flood, in_no_time
 
@@ -70,25 +70,25 @@ def test_what_was_let_in_before_says_nothing_about_the_size_that_is_tried_now() 
 
 # ---------------------------------------------------------------------- who is let in
 
-def small(size: int) -> Admission:
-    """Admission with room for a few."""
-    admission = Admission()
-    admission.room.size = size
-    return admission
+def small(size: int) -> Line:
+    """A line with room for a few."""
+    line = Line()
+    line.room.size = size
+    return line
 
 
-async def asking(admission: Admission) -> asyncio.Task[Place]:
+async def asking(line: Line) -> asyncio.Task[Place]:
     """Somebody who wants to be let in, and may have been."""
-    task = asyncio.create_task(admission.enter())
+    task = asyncio.create_task(line.enter())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return task
 
 
 async def test_who_waits_is_let_in_newest_first() -> None:
-    admission = small(2)
-    inside = [await admission.enter(), await admission.enter()]
-    waiting = [await asking(admission) for _ in range(3)]
+    line = small(2)
+    inside = [await line.enter(), await line.enter()]
+    waiting = [await asking(line) for _ in range(3)]
     assert not any(task.done() for task in waiting)
     for newest in reversed(waiting):
         inside.pop(0).leave(begun=True)
@@ -98,71 +98,78 @@ async def test_who_waits_is_let_in_newest_first() -> None:
 async def test_who_is_not_let_in_is_told_when_to_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuned, "PATIENCE", 0.0)
     monkeypatch.setattr(tuned, "HURRY", 0.0)
-    admission = small(1)
-    await admission.enter()
+    line = small(1)
+    await line.enter()
     with pytest.raises(Problem) as refused:
-        await admission.enter()
+        await line.enter()
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "1")
-    assert not admission.waiting
+    assert not line.waiting
 
 
 async def test_where_somebody_always_waits_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuned, "HURRY", 0.0)
-    admission = small(1)
-    place = await admission.enter()
-    first = await asking(admission)
-    admission.relaxed -= tuned.PATIENCE
+    line = small(1)
+    place = await line.enter()
+    first = await asking(line)
+    line.relaxed -= tuned.PATIENCE
     with pytest.raises(Problem):
-        await admission.enter()
+        await line.enter()
     assert not first.done()
     place.leave(begun=True)
     (await first).leave(begun=True)
-    await admission.enter()
+    await line.enter()
 
 
 async def test_whoever_is_cancelled_leaves_no_place_taken() -> None:
-    admission = small(1)
-    place = await admission.enter()
-    waiting, admitted = await asking(admission), await asking(admission)
+    line = small(1)
+    place = await line.enter()
+    waiting, admitted = await asking(line), await asking(line)
     waiting.cancel()
     place.leave(begun=True)  # lets the newest in, which is cancelled before it knows
     admitted.cancel()
     for task in (waiting, admitted):
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert not admission.inside and not admission.waiting
-    await admission.enter()
+    assert not line.inside and not line.waiting
+    await line.enter()
 
 
 async def test_a_place_is_left_once() -> None:
-    admission = small(1)
-    first = await admission.enter()
+    line = small(1)
+    first = await line.enter()
     first.leave(begun=True)
-    await admission.enter()
+    await line.enter()
     first.leave(begun=True)
-    assert len(admission.inside) == 1
+    assert len(line.inside) == 1
 
 
 async def test_who_lingers_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    admission = small(2)
-    lingering = [await admission.enter(), await admission.enter()]
+    line = small(2)
+    lingering = [await line.enter(), await line.enter()]
     monkeypatch.setattr(tuned, "LINGERS", 0.0)
     for _ in range(5):
-        await admission.enter()
+        await line.enter()
     for place in lingering:
         place.leave(begun=True)
-    assert lingering[0] not in admission.inside
+    assert lingering[0] not in line.inside
 
 
 async def test_it_can_be_switched_off() -> None:
-    admission = Admission(limited=False)
-    places = [await admission.enter() for _ in range(2 * MOST)]
+    line = Line(limited=False)
+    places = [await line.enter() for _ in range(2 * MOST)]
     for place in places:
         place.leave(begun=True)
-    assert not admission.inside and not admission.room.times
+    assert not line.inside and not line.room.times
 
 
 # ---------------------------------------------------------------------- what takes up room
+
+def narrow() -> Admission:
+    """Admission with room for one that looks."""
+    admission = Admission()
+    admission.looks.room.size = 1
+    return admission
+
 
 class Talking:
     """An application that says what it is told to say, part by part."""
@@ -182,36 +189,36 @@ END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 async def test_a_response_that_has_begun_takes_up_no_room_however_long_it_is() -> None:
-    admission, app = small(1), Talking()
+    admission, app = narrow(), Talking()
     answering = asyncio.create_task(ask(edge_of(app, admission), "/"))
     await asyncio.sleep(0)
-    assert len(admission.inside) == 1
+    assert len(admission.looks.inside) == 1
     app.parts.put_nowait(BEGIN)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert not admission.inside and not answering.done()
+    assert not admission.looks.inside and not answering.done()
     app.parts.put_nowait(END)
     assert (await answering).status == 200
 
 
 async def test_who_goes_away_or_breaks_makes_room() -> None:
-    admission, app = small(1), Talking()
+    admission, app = narrow(), Talking()
     going = asyncio.create_task(ask(edge_of(app, admission), "/"))
     await asyncio.sleep(0)
     going.cancel()
     with pytest.raises(asyncio.CancelledError):
         await going
-    assert not admission.inside
+    assert not admission.looks.inside
     app.parts.put_nowait({"type": "http.response.start", "status": "no status", "headers": None})
     assert (await ask(edge_of(app, admission), "/")).status == 500
-    assert not admission.inside
+    assert not admission.looks.inside
 
 
 async def test_health_is_told_whatever_else_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuned, "PATIENCE", 0.0)
     monkeypatch.setattr(tuned, "HURRY", 0.0)
-    admission = small(1)
-    await admission.enter()
+    admission = narrow()
+    await admission.enter(changes=False)
     app = edge_of(Slow(), admission)
     assert [(await ask(app, path)).status for path in ("/health/live", "/health/ready")] == [200, 200]
     assert [(await ask(app, path)).status for path in ("/stock/low", "/page")] == [503, 503]
@@ -219,8 +226,8 @@ async def test_health_is_told_whatever_else_waits(monkeypatch: pytest.MonkeyPatc
 
 async def test_a_browser_is_shown_a_page_and_everybody_else_is_told_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuned, "PATIENCE", 0.0)
-    admission = small(1)
-    await admission.enter()
+    admission = narrow()
+    await admission.enter(changes=False)
     transport = httpx.ASGITransport(edge_of(Slow(), admission))
     async with httpx.AsyncClient(transport=transport, base_url="http://slow") as http:
         page = await http.get("/page", headers={"Accept": "text/html,application/xhtml+xml"})
@@ -230,6 +237,19 @@ async def test_a_browser_is_shown_a_page_and_everybody_else_is_told_a_problem(mo
     assert "content-security-policy" in page.headers
     assert (told.status_code, told.headers["retry-after"]) == (503, "1")
     assert told.json()["type"] == "urn:craton:problem:not-run"
+
+
+async def test_who_changes_something_waits_for_nobody_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuned, "PATIENCE", 0.0)
+    monkeypatch.setattr(tuned, "HURRY", 0.0)
+    admission = narrow()
+    await admission.enter(changes=False)
+    app = edge_of(Slow(), admission)
+    assert [(await ask(app, "/page", method=method)).status for method in ("GET", "HEAD", "POST")] == [503, 503, 200]
+    asked = {"quantity": 1}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slow") as http:
+        assert (await http.get("/stock/low")).status_code == 503
+        assert (await http.put("/stock/abc", json=asked)).status_code == 401
 
 
 # ---------------------------------------------------------------------- a flood

@@ -113,7 +113,7 @@ async def test_time_does_not_run_while_the_body_of_a_request_comes(monkeypatch: 
         raise AssertionError
 
     tokens = Tokens(b"a secret that only tests know", "poll")
-    scope = {"type": "http", "headers": []}
+    scope = {"type": "http", "method": "POST", "headers": []}
     mine = site.Site(upload, application="poll", tokens=tokens, state={}, admission=Admission())
     await mine(scope, receive, send)
     assert 0 < left[0] <= 0.1

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from statistics import fmean
 
 from craton.edge.problems import Problem
 
@@ -47,7 +46,7 @@ class Room:
         if epoch == self.epoch:
             self.times.append(min(seconds, LINGERS))
             if len(self.times) >= max(FEWEST, self.size):
-                self.judge(fmean(self.times))
+                self.judge(sum(self.times) / len(self.times))
 
     def judge(self, seconds: float) -> None:
         """Begin a new epoch, with more or less room."""
@@ -68,18 +67,31 @@ class Room:
 class Place:
     """The place of one request inside, until the first byte of its response."""
 
-    __slots__ = ("admission", "epoch", "since")
+    __slots__ = ("epoch", "line", "since")
 
-    def __init__(self, admission: Admission, *, since: float) -> None:
-        self.admission, self.epoch, self.since = admission, admission.room.epoch, since
+    def __init__(self, line: Line, *, since: float) -> None:
+        self.line, self.epoch, self.since = line, line.room.epoch, since
 
     def leave(self, *, begun: bool) -> None:
         """Make room; once is enough. `begun`: there is a first byte."""
-        self.admission.leave(self, begun=begun)
+        self.line.leave(self, begun=begun)
 
 
 class Admission:
-    """Lets requests in. Not `limited`, it lets in all."""
+    """Lets requests in: in one line those that look at something, in another those that change something. These are
+    slowed by each other in the database, long before the processor is busy, which nobody who looks would notice. Not
+    `limited`, it lets in all."""
+
+    def __init__(self, *, limited: bool = True) -> None:
+        self.looks, self.changes = Line(limited=limited), Line(limited=limited)
+
+    async def enter(self, *, changes: bool) -> Place:
+        """A place, for who leaves it in any case. Problem where there is none soon."""
+        return await (self.changes if changes else self.looks).enter()
+
+
+class Line:
+    """Requests that share a room. Not `limited`, it has room for all."""
 
     def __init__(self, *, limited: bool = True) -> None:
         self.limited, self.room = limited, Room()

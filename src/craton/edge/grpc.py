@@ -57,7 +57,7 @@ class Outside:
 
     async def admitted(self, asked: Asked) -> Any:
         """Make a call as far as there is room. A stream takes none up once it has begun."""
-        place, done = await self.admission.enter(), False
+        place, done = await self.admission.enter(changes=asked.method.kind != "query"), False
         try:
             result, done = await self.call(asked), True
             return result

@@ -20,11 +20,9 @@ from craton.edge.operation import operations
 from craton.edge.places import Places
 from craton.edge.problems import Problem
 from craton.edge.settings import EdgeSettings
-from craton.edge.site import Sites
+from craton.edge.site import LOOKS, Sites
 
 log = logging.getLogger("craton.edge")
-LOOKS = ("GET", "HEAD", "OPTIONS")
-"""With which nobody tries a password."""
 
 
 class Resource:
@@ -106,11 +104,11 @@ def fixed(body: bytes, *, gate: Gate | None = None) -> Answer:
     return answer
 
 
-def admitted(answer: Answer, admission: Admission) -> Answer:
+def admitted(answer: Answer, admission: Admission, *, changes: bool) -> Answer:
     """What is answered only as far as there is room."""
 
     async def enter(exchange: Exchange) -> None:
-        exchange.place = place = await admission.enter()
+        exchange.place = place = await admission.enter(changes=changes)
         try:
             await answer(exchange)
         finally:
@@ -161,6 +159,7 @@ def edge(
         put("GET", path, page)
     for operation in (one for one in found if one.module.name in served):
         endpoint = Endpoint(door, operation, tokens=tokens, gate=gate)
-        put(operation.route.verb, operation.route.path, admitted(endpoint, admission))
+        answer = admitted(endpoint, admission, changes=not endpoint.query)
+        put(operation.route.verb, operation.route.path, answer)
     forms = (f"{m.path.rstrip('/')}{form}" for m in door.application.modules for form in m.sign_ins)
     return Edge(gate, places, Sites(sites, otherwise=nowhere) if sites else None, sign_ins=tuple(forms))

@@ -21,6 +21,8 @@ from craton.values import Fault
 SECONDS = 10.0
 """Within which what a request asks of modules must be answered, as far as its response has not begun; counted from the
 last of its body that has come, since that may be long."""
+LOOKS = ("GET", "HEAD", "OPTIONS")
+"""By which nothing is changed, and nobody tries a password."""
 BUSY = (
     b"<!doctype html><html lang=en><meta charset=utf-8><title>Too busy</title><h1>Too busy</h1>"
     b"<p>There is more to do at the moment than can be done. Nothing was changed: please try again in a few seconds."
@@ -49,7 +51,7 @@ class Site:
             await self.run(scope, receive, send)
             return
         try:
-            place = await self.admission.enter()
+            place = await self.admission.enter(changes=scope["method"] not in LOOKS)
         except Problem as problem:
             if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
                 raise
