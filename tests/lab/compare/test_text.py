@@ -38,6 +38,14 @@ def test_the_verdict_comes_first_and_what_speaks_against_it_is_told() -> None:
     assert "But: " in shown
 
 
+def test_advice_that_several_sides_need_is_told_once() -> None:
+    found = whole()
+    [piece] = {one.text for side in found.sides for one in side.advice[:1]}
+    assert sum(bool(side.advice) for side in found.sides) > 1
+    shown = " ".join(text(found).split())
+    assert shown.count(" ".join(piece.split())) == 1
+
+
 @pytest.mark.parametrize("sample", VARIANTS.values(), ids=VARIANTS)
 def test_whatever_was_found_can_be_shown(sample: Callable[[], Comparison]) -> None:
     assert text(sample())

@@ -61,6 +61,17 @@ def test_an_interval_that_holds_1_is_no_difference() -> None:
     assert any("no difference in processor time" in reason for reason in found.reasons)
 
 
+def test_an_interval_that_holds_nothing_and_much_says_nothing() -> None:
+    assert "Not known: " in judged(0.6, 2.4, 1.0, 2.0, 0.9).headline
+
+
+def test_services_whose_death_does_the_same_are_told_together() -> None:
+    lines = judged(2.6, 2.7, 2.8, 2.7, 2.7).against
+    assert "microservices: while orders, inventory or payments is killed, all but checkout still works." in lines
+    assert "microservices: while catalog is killed, currency still works." in lines
+    assert len(lines) == 4
+
+
 def test_what_was_not_tried_is_not_judged() -> None:
     found = judged(2.6, 2.7, 2.8, 2.7, 2.7, change=lambda side: replace(side, isolation=None))
     assert "what fails alone was not tried" in found.headline

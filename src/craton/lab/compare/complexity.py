@@ -96,7 +96,7 @@ def ports(pids: Sequence[int]) -> tuple[set[int], set[int]]:
     return listening, connected
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], word: str = "and") -> str:
     """Names for people."""
     *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} {word} {last}" if others else last

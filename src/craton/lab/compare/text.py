@@ -44,9 +44,8 @@ def blocks(found: Comparison) -> Iterator[list[str]]:
         if side.profile and (edges := [edge for edge in side.profile.edges if edge.remote][:SHOWN]):
             yield [f"{side.name}: who asks whom most, calls an action",
                    *(f"  {edge.asking} -> {edge.asked}: {edge.calls:.2f}" for edge in edges)]
-    for side in found.sides:
-        if side.advice:
-            yield [f"{side.name}: the database", *(f"  {one.method}: {one.text}" for one in side.advice[:SHOWN])]
+    if advised := advice(found.sides):
+        yield ["The database", *advised]
     yield [*found.verdict.reasons, *(f"But: {line}" for line in found.verdict.against)]
     if found.verdict.modules:
         yield [f"{name}: {line}" for name, line in found.verdict.modules.items()]
@@ -115,12 +114,22 @@ def risen(name: str, course: Sequence[tuple[float, float, float, float]]) -> Ite
         yield f"  second {time + 1:.0f}: {asked:.0f}/s asked, {done:.0f}/s done, p95 {p95 * 1e3:.0f} ms"
 
 
+def advice(sides: Sequence[Side]) -> list[str]:
+    """Each piece once, and where it was found."""
+    found: dict[str, dict[str, None]] = {}
+    for side in sides:
+        for one in side.advice[:SHOWN]:
+            found.setdefault(one.text, {})[side.name] = None
+    return [f"  {', '.join(names)}: {said}" for said, names in found.items()]
+
+
 def isolation(side: Side) -> Iterator[str]:
     """What survives when."""
     assert side.isolation
     yield f"{side.name}: what is still done while a service is in trouble, and when all is again"
     for blow in side.isolation.blows:
-        lost = [f"{name} {share:.0%}" for name, share in blow.survived.items() if name != "all" and share < 1]
+        actions = {name: share for name, share in blow.survived.items() if name != "all"}
+        lost = [f"{name} {share:.0%}" for name, share in actions.items() if share < 1] if any(actions.values()) else []
         again = "never" if blow.healthy_after is None else f"{blow.healthy_after:.1f} s"
         yield f"  {blow.service} {blow.kind}: {blow.survived['all']:.0%}, again after {again}" + (
             f"; {', '.join(lost)}" if lost else ""

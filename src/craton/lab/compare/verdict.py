@@ -6,7 +6,8 @@
   in the topology that is together.
 - A module should be taken out where it stands alone in the split topology, at least `MOST` of the actions survive its
   death, and it uses `HEAVY` of all services' processor time: it is worth scaling alone, and may fail alone.
-- Splitting all is fine where it costs less than `CHEAP` times the processor time, and something then fails alone.
+- Splitting all is fine where it costs less than `CHEAP` times the processor time, and something then fails alone. Where
+  the interval of that ratio holds both 1 and `CHEAP`, nothing is known.
 - A side that could not do what the steady rounds asked of it is said to have been overloaded: its latency is that of a
   queue, and is not compared.
 - With fewer than five rounds it is called a look, and what was not tried is not judged.
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from craton.lab.compare.complexity import listed
 from craton.lab.compare.results import Blow, Estimate, Ratio, Side, Verdict
 from craton.lab.compare.statistics import differ
 from craton.lab.compare.wanted import SURE
@@ -91,6 +93,8 @@ def headline(out: list[str], costs: Sequence[Ratio], split: Side, together: Side
 
 def advice(out: list[str], cpu: Ratio, price: str, gives: list[str], *, tried: bool) -> str:
     """What to do, by the rules above."""
+    if len(cpu.times.rounds) > 1 and cpu.times.low <= 1 <= CHEAP < cpu.times.high:
+        return f"Not known: {price} (between {cpu.times.low:.2f} and {cpu.times.high:.2f} times). Measure more rounds."
     if out:
         return f"Split {' and '.join(out)}: the rest together, since {price}."
     if not tried:
@@ -98,7 +102,7 @@ def advice(out: list[str], cpu: Ratio, price: str, gives: list[str], *, tried: b
     if cpu.times.low > 1 and cpu.times.mean > CHEAP:
         return f"Split nothing: {price}, and no single module is worth it."
     if gives:
-        return f"Split where teams want to: {price}, which is little, and some things then fail alone."
+        return f"Split where teams want to: {price}, and some things then fail alone."
     return f"Split nothing: {price}, and nothing is gained by it here."
 
 
@@ -116,15 +120,18 @@ def inverse(times: Estimate) -> Estimate:
 
 
 def told(ratios: Sequence[Ratio]) -> Iterator[str]:
-    """Each ratio in words; one that shows no difference says so."""
+    """Each ratio in words; those that show no difference say so together."""
+    alike: dict[tuple[str, str], list[str]] = {}
     for ratio in ratios:
         times, name = ratio.times, NAMES[ratio.figure]
         once = len(times.rounds) < 2
-        reach = " (measured once)" if once else f" (between {times.low:.2f} and {times.high:.2f}, 95 %)"
         if not once and not differ(times):
-            yield f"{ratio.side}: no difference in {name} to {ratio.against} was shown{reach}."
+            alike.setdefault((ratio.side, ratio.against), []).append(f"{name} ({times.low:.2f} to {times.high:.2f})")
         else:
-            yield f"{ratio.side}: {times.mean:.2f} times the {name} of {ratio.against}{reach}."
+            reach = "measured once" if once else f"between {times.low:.2f} and {times.high:.2f}, 95 %"
+            yield f"{ratio.side}: {times.mean:.2f} times the {name} of {ratio.against} ({reach})."
+    for (side, against), names in alike.items():
+        yield f"{side}: no difference in {', '.join(names)} to {against} was shown."
 
 
 def limits(split: Side) -> Iterator[str]:
@@ -157,11 +164,23 @@ def shares(split: Side) -> Iterator[str]:
 
 def gains(split: Side, together: Side) -> Iterator[str]:
     """What still works in the split topology, and does not in the other."""
-    survives = {blow.service: surviving(blow) for blow in killed(split)}
     best = max((len(surviving(blow)) for blow in killed(together)), default=0)
-    for service, actions in survives.items():
-        if len(actions) > best:
-            yield f"{split.name}: while {service} is killed, {', '.join(actions)} still work."
+    alike: dict[str, list[str]] = {}
+    for blow in killed(split):
+        if len(surviving(blow)) > best:
+            alike.setdefault(working(blow), []).append(blow.service)
+    for works, services in alike.items():
+        yield f"{split.name}: while {listed(services, 'or')} is killed, {works}."
+
+
+def working(blow: Blow) -> str:
+    """What survives a blow, in words."""
+    lives, lost = surviving(blow), failing(blow)
+    if not lost:
+        return "everything still works"
+    if len(lost) < len(lives):
+        return f"all but {listed(lost)} still works"
+    return f"{listed(lives)} still {'works' if len(lives) == 1 else 'work'}"
 
 
 def judged(module: str, split: Side) -> tuple[bool, str]:
@@ -170,10 +189,8 @@ def judged(module: str, split: Side) -> tuple[bool, str]:
     blow, share = next((b for b in killed(split) if b.service == service), None), share_of(service, split)
     if blow is None:
         return False, f"uses {share:.0%} of the services' processor time; what fails with it was not seen."
-    actions = [name for name in blow.survived if name != "all"]
-    lives = surviving(blow)
-    worth = share >= HEAVY and len(lives) >= MOST * len(actions)
-    lost = [name for name in actions if name not in lives]
+    lives, lost = surviving(blow), failing(blow)
+    worth = share >= HEAVY and len(lives) >= MOST * (len(lives) + len(lost))
     fails = f"{', '.join(lost) or 'nothing'} {'fail' if len(lost) > 1 else 'fails'} with it"
     advice = "Take it out." if worth else "Leave it in."
     return worth, f"uses {share:.0%} of the services' processor time; {fails}. {advice}"
@@ -192,6 +209,11 @@ def killed(side: Side) -> list[Blow]:
 def surviving(blow: Blow) -> list[str]:
     """The actions that survived."""
     return [name for name, share in blow.survived.items() if name != "all" and share >= KEPT]
+
+
+def failing(blow: Blow) -> list[str]:
+    """Those that did not."""
+    return [name for name, share in blow.survived.items() if name != "all" and share < KEPT]
 
 
 def share_of(service: str, side: Side) -> float:
