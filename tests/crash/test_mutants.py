@@ -38,7 +38,7 @@ FOUND_BY = {
     "the undo is not in the intent": Sweep("microservices", "refused after authorize"),
     "the inbox row is not in the command's transaction": Sweep("microservices"),
     "a unit is answered before it is durable": Sweep("microservices"),
-    "an effect leaves no intent": Sweep("monolith", "bank silent for long"),
+    "an effect leaves no intent": Sweep("microservices", "bank silent for long"),
     "an effect has a fresh key on each try": Sweep("monolith", "bank silent"),
     "a step is asked before its intent is durable": Sweep("monolith", leaves=True),
     "a merged fault rolls all back instead of undoing": Sweep("monolith", "out of stock"),

@@ -28,7 +28,8 @@ def test_every_await_of_a_checkout_has_points(shop: Stage, structure: str, case:
     names = {code.co_qualname for code in codes}
     assert {"OrderDesk.checkout", "Run.forward", "Journal.write", "Inbox.put"} <= names
     assert {"SQLiteUnit.commit", "Batch.wait", "Process.call"} <= names
-    assert case == "out of stock" or {"transact", "Effect.attempt", "Effect.outside"} <= names
+    begun = "Effect.intend" if structure in ("monolith", "orders+payments") else "Effect.begin"
+    assert case == "out of stock" or {begun, "Effect.attempt", "Effect.outside"} <= names
     assert {code.co_qualname: bare_awaits(code) for code in codes if bare_awaits(code)} == {}
     before = [p for p in ran.points if p.place.startswith("before ")]
     after = [p for p in ran.points if p.place.startswith("after ")]

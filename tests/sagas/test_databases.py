@@ -20,8 +20,8 @@ from tests.sagas.register import TOLD, Register, register
 from tests.sagas.shop import BANK, Inventory, Order, Orders, shop, stock
 from tests.until import until
 
-COMMITS = 8
-"""More than a checkout of the shop makes."""
+COMMITS = 6
+"""As many as a checkout of the shop makes."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -26,13 +26,15 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of one module. `store` is its database where it is hosted here; `body` its plain implementation."""
+    """One method of one module. `store` is its database where it is hosted here; `body` its plain implementation;
+    `effect`, where it is one, what asks the outside."""
 
     module: str
     method: Method
     ask: Ask
     store: Any = None
     body: Callable[..., Any] | None = None
+    effect: Any = None
 
     @property
     def name(self) -> str:

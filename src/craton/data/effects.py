@@ -1,4 +1,7 @@
-"""Effects: the outside world is asked between two transactions, never inside one: intent row, call, result row."""
+"""Effects: the outside world is asked between two transactions, never inside one: intent row, call, result row.
+
+A saga that shares the effect's database writes both rows itself, with its journal: they cost no commits of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,6 +33,22 @@ MARGIN = 5.0
 """Seconds that it has after its deadline to write its result; then another process may make the next."""
 
 
+@dataclass(slots=True)
+class Intent:
+    """The intent of one call, written by a saga, which writes the result, too, as long as it waits. The outside may be
+    asked until `deadline`, by the event loop's clock."""
+
+    effect: Effect
+    call: Keyed
+    deadline: float
+    waited_for: bool = True
+
+    async def finish(self, unit: Unit, answer: Answer) -> None:
+        """Write the result, in the saga's transaction."""
+        unit.module = self.effect.module
+        await self.effect.inbox.finish_later(unit, self.call, answer)
+
+
 class Effect:
     """One effect of a module. What is asked twice under one key runs once at a time, and is answered once."""
 
@@ -40,6 +60,7 @@ class Effect:
         self.store, self.module, self.inbox = store, module, inbox
         self.settle, self.ids, self.owner = settle, ids, owner
         self.running: dict[str, asyncio.Task[Answer]] = {}
+        self.intents: dict[str, Intent] = {}
         settle.effects[name] = self
 
     async def ask(self, arguments: msgspec.Struct, *, key: str | None = None, undoes: str | None = None) -> Any:
@@ -47,6 +68,16 @@ class Effect:
         call = Keyed.of(self.name, self.method, arguments, key or self.ids.new("effect"), undoes)
         answer = await self.attend(call, arguments, CONTEXT.get())
         return answer.give(self.method, self.name)
+
+    async def intend(self, unit: Unit, arguments: msgspec.Struct, *, key: str, seconds: float) -> Intent:
+        """Write the intent in a saga's transaction. Once that is durable, the effect is to be asked under this key,
+        within so many seconds."""
+        call = Keyed.of(self.name, self.method, arguments, key, None)
+        intent = Intent(self, call, asyncio.get_running_loop().time() + seconds)
+        unit.module = self.module
+        await self.inbox.intend(unit, call, owner=self.owner, seconds=seconds + MARGIN)
+        unit.after.add(lambda: self.intents.update({key: intent}))
+        return intent
 
     async def attend(self, call: Keyed, arguments: msgspec.Struct, now: Context) -> Answer:
         """Join the attempt that runs under this key, or start one. A caller who goes away leaves it running."""
@@ -58,6 +89,8 @@ class Effect:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if (intent := self.intents.get(call.key)) is not None:
+                intent.waited_for = False
             me = asyncio.current_task()
             if not task.cancelled() or (me is not None and me.cancelling()):
                 raise
@@ -66,6 +99,7 @@ class Effect:
     def finished(self, key: str, task: asyncio.Task[Answer]) -> None:
         """Forget an attempt; its error, if any, has been given to those who waited."""
         del self.running[key]
+        self.intents.pop(key, None)
         if not task.cancelled():
             task.exception()
 
@@ -81,10 +115,10 @@ class Effect:
         latest = asyncio.get_running_loop().time() + LONGEST
         deadline = min(now.deadline or latest, latest)
         CONTEXT.set(Context(caller=now.caller, trace=now.trace, kind="effect"))
-        if call.undoes is not None:
-            await self.settle(call.undoes)
-        answer = await transact(self.store, self.module, lambda unit: self.claim(unit, call, deadline))
-        if answer is not None:
+        intent = self.intents.get(call.key)
+        if intent is not None:
+            deadline = min(deadline, intent.deadline)
+        elif (answer := await self.begin(call, deadline)) is not None:
             return answer
         reach("X1")
         try:
@@ -93,7 +127,15 @@ class Effect:
             await asyncio.shield(transact(self.store, self.module, lambda unit: self.release(unit, call)))
             raise
         reach("X2")
+        if intent is not None and intent.waited_for:
+            return answer
         return await transact(self.store, self.module, lambda unit: self.record(unit, call, answer))
+
+    async def begin(self, call: Keyed, deadline: float) -> Answer | None:
+        """The stored answer; or None, and the intent is durable."""
+        if call.undoes is not None:
+            await self.settle(call.undoes)
+        return await transact(self.store, self.module, lambda unit: self.claim(unit, call, deadline))
 
     async def claim(self, unit: Unit, call: Keyed, deadline: float) -> Answer | None:
         """The stored answer; or None, and the intent is written."""

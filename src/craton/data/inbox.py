@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Float, and_, bindparam, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from craton.calls import codec
@@ -105,6 +105,7 @@ class Inbox:
         self.select = select(*(t.c[name] for name in names)).where(t.c.key == bindparam("wanted"))
         self.add = store.insert(t).values(created=store.moment)
         self.insert = self.add.on_conflict_do_nothing(index_elements=["key"])
+        self.lease = self.add.values(lease_until=store.moment + bindparam("seconds", type_=Float))
         row = store.insert(t).values(created=store.moment, lease_until=None)  # it is kept from now on
         changes = {name: row.excluded[name] for name in ("status", "answer", "type", "created", "lease_until")}
         still = t.c.status == literal_column("'running'")
@@ -137,6 +138,15 @@ class Inbox:
         except IntegrityError as error:
             raise Taken(f"{call.name}: its key was taken in the meantime") from error
 
+    async def intend(self, unit: Unit, call: Keyed, *, owner: str, seconds: float) -> None:
+        """A new row of a call that its owner has so many seconds for, beside others of a saga. A Conflict where there
+        is one."""
+        row = self.row(call, status="running", arguments=call.arguments, owner=owner, seconds=seconds)
+        try:
+            await unit.later(self.module, self.lease, row)
+        except IntegrityError as error:
+            raise Conflict(f"{call.name}: something stands under its key") from error
+
     async def change(self, unit: Unit, call: Keyed, *, only: ColumnElement[bool] | None = None, **values: Any) -> bool:
         """Other values in a row that is running, and fits; False where there is none."""
         t = self.table
@@ -152,6 +162,12 @@ class Inbox:
         row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint)
         ended = dict(status=answer.status, answer=answer.body, type=answer.type)
         return bool((await unit.execute(self.module, self.end, {**row, **ended})).rowcount)
+
+    async def finish_later(self, unit: Unit, call: Keyed, answer: Answer) -> None:
+        """The same for whoever has the only right to give it, with the unit's next statement."""
+        row = dict(key=call.key, method=call.name, fingerprint=call.fingerprint)
+        ended = dict(status=answer.status, answer=answer.body, type=answer.type)
+        await unit.later(self.module, self.end, {**row, **ended})
 
     async def undoing(self, unit: Unit, call: Keyed) -> bool:
         """Whether an undo has something to undo. Where the original never came, a tombstone keeps it away for ever."""

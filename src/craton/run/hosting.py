@@ -53,9 +53,10 @@ class Hosted:
         """One method, as all who call it see it."""
         body = plain(self.instance, method)
         ask = self.ask(method, body)
+        effect = ask.__self__ if method.kind == "effect" else None  # type: ignore[attr-defined]  # as bound methods have
         if self.around is not None:
             ask = self.around(f"{self.module}.{method.name}", ask)
-        return Endpoint(self.module, method, ask, self.store, body)
+        return Endpoint(self.module, method, ask, self.store, body, effect)
 
     def ask(self, method: Method, body: Body) -> Ask:
         """How a method of its kind is carried out."""

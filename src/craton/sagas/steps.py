@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,12 +18,13 @@ from craton.data.inbox import Answer, answer_of
 from craton.data.store import Conflict, Unit
 from craton.errors import CallError, Failed, Misuse, OutcomeUnknown, ReplayDiffers
 from craton.failpoints import reach
+from craton.sagas import asking
 from craton.sagas.asking import PATIENCE, Asking
 from craton.sagas.jobs import JobSteps, first_error
 from craton.sagas.journal import Entry
 from craton.sagas.saga import Bound
 from craton.sagas.tasks import TaskEndpoint
-from craton.sagas.window import Stuck, Unwilling
+from craton.sagas.window import Stuck, Unwilling, away
 from craton.values import Fault
 
 log = logging.getLogger("craton.sagas")
@@ -70,8 +71,7 @@ class Steps(JobSteps):
         if entry.status != "asked" or self.merged(call.endpoint):
             value = await self.here(step, call, entry)
         else:
-            self.note(step, entry)
-            await self.flush()
+            await self.set_out({step: (call, entry)})
             value = await self.unless_stuck(self.outside(step, call, entry))
         self.pass_pivot(call, undo)
         return value
@@ -86,11 +86,9 @@ class Steps(JobSteps):
         far = {step: (call, entries[step]) for step, (call, _) in numbered if step not in near}
         jobs = {step: of for step, of in far.items() if isinstance(of[0].endpoint, TaskEndpoint)}
         await self.store_jobs(jobs)
-        if asked := [(step, call) for step, (call, _) in far.items() if step not in jobs]:
-            for step, _ in asked:
-                self.note(step, entries[step])
-            await self.flush()
-            ends |= await self.unless_stuck(self.all_outside(asked, entries))
+        if asked := {step: of for step, of in far.items() if step not in jobs}:
+            await self.set_out(asked)
+            ends |= await self.unless_stuck(self.all_outside(asked))
         if jobs:
             await self.end_jobs(jobs, failing=any(isinstance(end, Failure) for end in ends.values()))
             ends |= {step: await settled(self.here(step, *of)) for step, of in jobs.items()}
@@ -107,19 +105,31 @@ class Steps(JobSteps):
             self.given_up |= {step: error for step in errors if step in self.given_up}
             raise error
 
-    async def all_outside(self, far: Sequence[tuple[int, Bound]], entries: dict[int, Entry]) -> dict[int, Any]:
+    async def set_out(self, far: Mapping[int, tuple[Bound, Entry]]) -> None:
+        """Make it durable that steps elsewhere are asked; in the same commit, the intents of effects that share the
+        database. (After a conflict an effect writes its own, and finds what there may be.)"""
+        for step, (call, entry) in far.items():
+            new, effect = step not in self.record.entries, call.endpoint.effect
+            self.note(step, entry)
+            if new and effect is not None and call.endpoint.store is self.store and not self.conflicts:
+                unit, key = await self.window(), f"{self.record.id}:{step}"
+                with away():
+                    self.intents[step] = await effect.intend(unit, call.arguments, key=key, seconds=asking.ANSWER)
+        await self.flush()
+
+    async def all_outside(self, far: Mapping[int, tuple[Bound, Entry]]) -> dict[int, Any]:
         """The ends of steps elsewhere, asked at the same time. Stuck, when all have come to theirs."""
         room, stuck = asyncio.Semaphore(SIDE_BY_SIDE), list[Stuck]()
 
-        async def one(step: int, call: Bound) -> Any:
+        async def one(step: int, call: Bound, entry: Entry) -> Any:
             async with room:
                 try:
-                    return await settled(self.outside(step, call, entries[step]))
+                    return await settled(self.outside(step, call, entry))
                 except Stuck as found:
                     stuck.append(found)
 
         async with asyncio.TaskGroup() as group:
-            tasks = {step: group.create_task(one(step, call)) for step, call in far}
+            tasks = {step: group.create_task(one(step, *of)) for step, of in far.items()}
         if stuck:
             raise stuck[0]
         return {step: task.result() for step, task in tasks.items()}
@@ -232,22 +242,22 @@ class Steps(JobSteps):
         try:
             value = await asking.insist()
         except Fault as fault:
-            self.close(step, entry, answer_of(None, fault))
+            self.hear(step, entry, answer_of(None, fault))
             raise
         except CallError as error:
             if asking.unknown and entry.undo is None and call.endpoint.method.kind == "effect":
                 raise Stuck(error) from error
-            self.close(step, entry, Answer("failed", type=f"{type(error).__name__}: {error}"))
+            self.hear(step, entry, Answer("failed", type=f"{type(error).__name__}: {error}"))
             self.given_up[step] = failed = Failed(call.endpoint.name, entry.type or "")
             raise failed from error
         reach("S1")
-        self.close(step, entry, answer_of(value, None))
+        self.hear(step, entry, answer_of(value, None))
         return value
 
-    def close(self, step: int, entry: Entry, answer: Answer) -> None:
-        """Note how a step ended."""
-        entry.status, entry.answer, entry.type = answer.status, answer.body, answer.type
-        self.note(step, entry)
+    def hear(self, step: int, entry: Entry, answer: Answer) -> None:
+        """Note how a step elsewhere ended: whatever happens to the open transaction, it need not be asked again."""
+        self.heard[step] = answer
+        self.close(step, entry, answer)
 
 
 @dataclass(frozen=True, slots=True)

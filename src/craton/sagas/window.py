@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from craton.calls.endpoint import Endpoint
 from craton.contract import Method
+from craton.data.effects import Intent
 from craton.data.inbox import Answer
 from craton.data.store import ALONE, Conflict, Store, Unit, commit
 from craton.errors import CallError, OutcomeUnknown, ReplayDiffers
@@ -61,6 +62,9 @@ class Window:
         self.differs: ReplayDiffers | None = None
         self.given_up: dict[int, Exception] = {}
         self.unwilling: dict[int, float] = {}
+        self.intents: dict[int, Intent] = {}
+        self.heard: dict[int, Answer] = {}
+        """What steps elsewhere have answered since the last commit."""
 
     @property
     def version(self) -> int:
@@ -83,6 +87,7 @@ class Window:
         """Commit the open transaction, with the journal where one is needed. Where the database is away, or does not
         say whether it took it, the saga goes on from what it has taken."""
         try:
+            await self.write_results(await self.window())
             unit = await self.window()
             await self.journal.write(unit, self.record, final)
             self.unit = None
@@ -97,12 +102,25 @@ class Window:
             raise
         self.record.stored = self.record.stored or final is None
         self.record.dirty.clear()
+        self.intents = {step: intent for step, intent in self.intents.items() if step not in self.heard}
+        self.heard.clear()
         self.conflicts = 0
+
+    async def write_results(self, unit: Unit) -> None:
+        """The results of effects whose intents this saga has written."""
+        for step, answer in self.heard.items():
+            if step in self.intents and answer.status != "failed":
+                await self.intents[step].finish(unit, answer)
 
     def note(self, step: int, entry: Entry) -> None:
         """Remember a step, to be written with the next commit."""
         self.record.entries[step] = entry
         self.record.dirty.add(step)
+
+    def close(self, step: int, entry: Entry, answer: Answer) -> None:
+        """Note how a step ended."""
+        entry.status, entry.answer, entry.type = answer.status, answer.body, answer.type
+        self.note(step, entry)
 
     @asynccontextmanager
     async def part(self, name: str) -> AsyncIterator[Unit]:
@@ -114,15 +132,20 @@ class Window:
             await unit.release(name)
 
     async def reload(self) -> None:
-        """Forget what was not committed."""
+        """Forget what was not committed, but for what was answered elsewhere."""
         stored = await self.journal.check(self.record)
         if stored is not None:
             if stored.state not in OPEN:
                 raise Answered(self.record.id)
             self.record = stored
+            self.intents = {step: intent for step, intent in self.intents.items() if step in self.heard}
+            for step, answer in self.heard.items():
+                if stored.entries[step].status == "asked":
+                    self.close(step, stored.entries[step], answer)
         else:
             self.record.entries, self.record.state, self.record.cause = {}, "running", None
             self.record.due, self.record.awaits, self.record.dirty = None, None, set()
+            self.heard.clear()
 
     async def drop(self, error: BaseException) -> None:
         """Roll back what is open. Where that was lost already, nothing that followed from it counts."""
