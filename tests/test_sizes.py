@@ -26,7 +26,7 @@ JOBS = (
     "sagas/jobs.py", "sagas/tasks.py", "schedule.py", "task.py", "task_checking.py", "tasks", "testing/pools.py",
 )
 """What an application without tasks does not use."""
-MOST = {"core": 14_000, "jobs": 3_400, "extras": 4_000}
+MOST = {"core": 14_400, "jobs": 3_400, "extras": 4_000}
 """Lines of code."""
 EMPTY = {tokens.COMMENT, tokens.NL, tokens.NEWLINE, tokens.ENCODING, tokens.INDENT, tokens.DEDENT, tokens.ENDMARKER}
 

@@ -23,6 +23,7 @@ from craton.data.stores.postgresql_connection import (
     role_of,
 )
 from craton.data.stores.postgresql_gate import Gate
+from craton.data.stores.postgresql_reads import Reads
 from craton.data.stores.postgresql_unit import PostgreSQLUnit
 from craton.errors import NotRun, QueryWrote
 
@@ -64,6 +65,7 @@ class PostgreSQLStore:
         self.plans = Plans()
         self.writers = Connections(writers, self.connections, self.plans)
         self.readers = Connections(readers, self.connections, self.plans)
+        self.reads = Reads(self.readers, self.become)
         self.gate = Gate(self.connections)
         try:
             await self.now()
@@ -80,6 +82,7 @@ class PostgreSQLStore:
     async def close(self) -> None:
         """End all connections."""
         await self.writers.close()
+        await self.reads.close()
         await self.readers.close()
 
     def become(self, module: str) -> list[str]:
@@ -100,7 +103,13 @@ class PostgreSQLStore:
         return await self.read_as(module, statement, parameters)
 
     async def read_as(self, module: str | None, statement: Executable, parameters: Parameters) -> Rows:
-        """Run it; again where its connection had ended while it was idle, since a query may be asked twice."""
+        """Run it, together with others where that can be; alone, and again where its connection had ended while it was
+        idle, since a query may be asked twice."""
+        run = None if module is None else self.plans.find(statement, parameters)
+        if run is not None and module is not None:
+            self.admit_read(module, run.sql)
+            if (rows := await self.reads.ask(module, run)) is not None:
+                return rows
         for left in range(len(self.readers.idle), -2, -1):
             try:
                 return await self.read_once(module, statement, parameters)

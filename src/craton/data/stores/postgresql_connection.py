@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from craton.calls.ahead import Ahead
 from craton.data.statements import owner_of
 from craton.data.store import Conflict, Parameters, Rows
 from craton.data.stores.direct import Plans, Run
@@ -116,6 +117,7 @@ class PostgreSQLConnection:
         self.module: str | None = None
         self.plans, self.epoch = plans, plans.epoch
         self.prepared: dict[str, Any] = {}
+        self.names = Names(plans)
         self.used = -math.inf
 
     @classmethod
@@ -239,6 +241,35 @@ class PostgreSQLConnection:
         await self.alchemy.close()
 
 
+class Names:
+    """The statements that are read together with others, by the names under which the server knows them."""
+
+    def __init__(self, plans: Plans) -> None:
+        self.plans, self.epoch, self.count = plans, plans.epoch, 0
+        self.known: dict[str, str] = {}
+
+    def of(self, sql: str) -> tuple[str, bool]:
+        """The name of a statement, and whether it is new."""
+        if (name := self.known.get(sql)) is not None:
+            return name, False
+        self.count += 1
+        self.known[sql] = name = f"craton_{self.count}"
+        return name, True
+
+    def outdated(self) -> list[str]:
+        """Names that the server should forget: the tables have changed, or there are too many."""
+        if self.epoch == self.plans.epoch and len(self.known) < PREPARED:
+            return []
+        self.epoch = self.plans.epoch
+        return self.forget()
+
+    def forget(self) -> list[str]:
+        """All of them."""
+        found = list(self.known.values())
+        self.known.clear()
+        return found
+
+
 class Connections:
     """At most `size` connections, opened when they are needed and kept while they work."""
 
@@ -261,6 +292,22 @@ class Connections:
         except BaseException:
             self.slots.release()
             raise
+
+    def free(self) -> PostgreSQLConnection | None:
+        """One that works, where there is one that nobody uses."""
+        if not self.idle or self.idle[-1].broken or self.slots.locked():
+            return None
+        taken = Ahead(self.slots.acquire())
+        assert taken.done
+        return self.idle.pop()
+
+    def give_back(self, connection: PostgreSQLConnection) -> None:
+        """The same as `release`, at once: a broken one is sorted out when it is to be used again."""
+        connection.used = time.monotonic()
+        if self.closed:
+            connection.driver.terminate()
+        self.idle.append(connection)
+        self.slots.release()
 
     async def release(self, connection: PostgreSQLConnection) -> None:
         """Give it back; a broken one is not kept."""

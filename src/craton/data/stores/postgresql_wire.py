@@ -13,6 +13,7 @@ from typing import Any
 
 NUMBER, SHORT, LENGTH = Struct("!i"), Struct("!h"), Struct("!ci")
 NOTHING = NUMBER.pack(-1)
+SYNC = LENGTH.pack(b"S", 4)
 EXECUTE = LENGTH.pack(b"E", 9) + b"\0" + NUMBER.pack(0)
 TEXT: dict[type, Callable[[Any], bytes]] = {
     str: lambda value: value.encode(),
@@ -27,17 +28,35 @@ TEXT: dict[type, Callable[[Any], bytes]] = {
 def plain(sql: str) -> bytes:
     """A statement without values."""
     text = b"\0" + sql.encode() + b"\0" + SHORT.pack(0)
-    return LENGTH.pack(b"P", 4 + len(text)) + text + bound("", ()) + EXECUTE
+    return LENGTH.pack(b"P", 4 + len(text)) + text + bound("", encoded(())) + EXECUTE
+
+
+def parsing(name: str, sql: str) -> bytes:
+    """A statement that the server is to know by a name."""
+    text = name.encode() + b"\0" + sql.encode() + b"\0" + SHORT.pack(0)
+    return LENGTH.pack(b"P", 4 + len(text)) + text
+
+
+def closing(name: str) -> bytes:
+    """A statement that the server is to forget."""
+    text = b"S" + name.encode() + b"\0"
+    return LENGTH.pack(b"C", 4 + len(text)) + text
 
 
 def with_values(name: str, values: Sequence[object]) -> bytes:
     """A prepared statement with its values."""
-    return bound(name, values) + EXECUTE
+    return bound(name, encoded(values)) + EXECUTE
 
 
-def bound(name: str, values: Sequence[object]) -> bytes:
-    """The values of a statement, as text."""
-    parts = [b"\0", name.encode(), b"\0", SHORT.pack(0), SHORT.pack(len(values))]
+def bound(name: str, values: bytes) -> bytes:
+    """A prepared statement that is to get encoded values."""
+    body = b"\0%b\0%b" % (name.encode(), values)
+    return LENGTH.pack(b"B", 4 + len(body)) + body
+
+
+def encoded(values: Sequence[object]) -> bytes:
+    """The values of a statement, as text; so are those of its rows to be."""
+    parts = [SHORT.pack(0), SHORT.pack(len(values))]
     for value in values:
         if value is None:
             parts.append(NOTHING)
@@ -45,8 +64,7 @@ def bound(name: str, values: Sequence[object]) -> bytes:
             text = TEXT[type(value)](value)
             parts += (NUMBER.pack(len(text)), text)
     parts.append(SHORT.pack(0))
-    body = b"".join(parts)
-    return LENGTH.pack(b"B", 4 + len(body)) + body
+    return b"".join(parts)
 
 
 def writable(values: Sequence[object]) -> bool:
