@@ -101,7 +101,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "LONGEST", LEASE)
     monkeypatch.setattr(effects, "MARGIN", LEASE / 5)
     monkeypatch.setattr(asking, "ANSWER", LEASE)
-    monkeypatch.setattr(sagas, "PULSE", LEASE / 10)
+    for look in ("PULSE", "SELDOM"):
+        monkeypatch.setattr(sagas, look, LEASE / 10)
     store: Any = lambda url, modules: PostgreSQLStore(url, modules, limit=LEASE)  # noqa: E731
     monkeypatch.setattr(process_file, "open_store", store)
 

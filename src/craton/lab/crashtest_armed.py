@@ -22,6 +22,8 @@ CONTROL = "CRATON_CRASHTEST"
 """The environment variable that names the socket of the crash test."""
 LEASE = 2.0
 """Seconds that anything is leased to one process."""
+SELDOM = 1.0
+"""Seconds between two looks for what another process has left behind, at most."""
 GO_ON, CUT = b"+", b"-"
 
 
@@ -56,8 +58,8 @@ def cut(path: str) -> None:
 def hasten() -> None:
     """Short leases, and patience to match."""
     for name, file in sys.modules.items():
-        if name.startswith(("craton.sagas.", "craton.messages.")) and "LEASE" in vars(file):
-            vars(file)["LEASE"] = LEASE
+        if name.startswith(("craton.sagas.", "craton.messages.")):
+            vars(file).update({word: globals()[word] for word in ("LEASE", "SELDOM") if word in vars(file)})
     effects.MARGIN, asking.ANSWER, relay.LONGEST = LEASE / 4, LEASE, LEASE / 2
 
 

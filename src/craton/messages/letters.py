@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Float, and_, bindparam, delete, exists, func, select, update
 
 from craton.calls.context import CONTEXT, Context
-from craton.calls.retry import worth_retrying
+from craton.calls.retry import Backoff, worth_retrying
 from craton.data.inbox import Inbox
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
@@ -25,8 +25,9 @@ FIRST, MOST = 0.2, 60.0
 """Seconds until a letter is tried again: at first, and at most."""
 ATTEMPTS = 10
 """Tries after which a letter is parked. What fails only since another service is away is tried for ever."""
-POLL = 1.0
-"""Seconds between two looks for letters that are due."""
+POLL, SELDOM = 1.0, 8.0
+"""Seconds between two looks for letters that are due: after there was one, and at most, since each look that finds
+nothing doubles them."""
 ATTEMPT = 30.0
 """Seconds after which another process makes the next try, if this one ends without a word."""
 MANY = 100
@@ -118,20 +119,22 @@ class Letters:
     async def tend(self) -> None:
         """For ever: try again what is due."""
         CONTEXT.set(Context())
-        fresh = True
+        fresh, looks = True, Backoff(first=POLL, most=SELDOM)
         while not self.stopping:
+            if self.signal.is_set():
+                looks.tries = 0
             self.signal.clear()
             try:
                 if fresh:
                     await self.reread()
                     fresh = False
                 while not self.stopping and await self.retry_due():
-                    pass
+                    looks.tries = 0
                 self.trouble.good()
             except Exception as error:  # the database may be away for a while
                 self.trouble.bad(error)
             with suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
+                async with asyncio.timeout(looks.pause()):
                     await self.signal.wait()
 
     def stop(self) -> None:
@@ -264,6 +267,7 @@ class Letters:
             await self.remove(unit, row)
 
         await transact(self.store, self.module, body)
+        self.signal.set()
         log.warning("%s: letter %s is discarded", self.module, id)
         return True
 

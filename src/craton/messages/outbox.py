@@ -86,10 +86,11 @@ class Outbox:
         """What is to be relayed now, in order."""
         return [row_of(row) for row in (await self.store.read(self.module, self.select_due)).all()]
 
-    async def adopt(self) -> None:
-        """Take over what was stored by a process that has not relayed it in time."""
+    async def adopt(self) -> int:
+        """Take over what was stored by a process that has not relayed it in time; how much that is."""
         found = (await self.store.read(self.module, self.select_left)).scalars().all()
         await self.change(self.take, found)
+        return len(found)
 
     async def close(self) -> None:
         """Let other processes have at once what this one has not relayed."""

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Table, and_, bindparam, delete, func, insert, select, tuple_, update
 
 from craton.calls.context import CONTEXT, Context, context
+from craton.calls.retry import Backoff
 from craton.contract import hints_of
 from craton.data.store import Store, Unit, transact
 from craton.data.tables import tables_of
@@ -23,8 +25,9 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 Place = tuple[int, int]
 BATCH = 100
 """Events that are applied in one transaction."""
-POLL = 0.5
-"""Seconds after which a projection looks for what others have stored."""
+POLL, SELDOM = 0.5, 8.0
+"""Seconds after which a projection looks for what others have stored, or what an open transaction held up: after it was
+told of something, and at most, since each look doubles them."""
 LONGEST = 60.0
 """Seconds between two tries at most."""
 log = logging.getLogger("craton.projections")
@@ -167,20 +170,20 @@ class Projected:
         """Catch up whenever there is something new, and rebuild when that is asked for. What fails is told, and tried
         again, later each time."""
         CONTEXT.set(Context())
-        pause = POLL
+        looks, failures = Backoff(first=POLL, most=SELDOM), Backoff(first=2 * POLL, most=LONGEST)
         while True:
+            if self.woken.is_set():
+                looks.tries = 0
             self.woken.clear()
             try:
                 await self.turn()
-                pause = POLL
+                pause, failures.tries = looks.pause(), 0
             except Exception as error:
-                self.error, pause = str(error), min(pause * 2, LONGEST)
+                self.error, pause = str(error), failures.pause()
                 log.exception("projection %s of %s stands still: %s", self.name, self.module, error)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(None if self.inline and not self.error else pause):
                     await self.woken.wait()
-            except TimeoutError:
-                continue
 
     async def turn(self) -> None:
         """What there is to do now."""

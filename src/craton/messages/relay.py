@@ -16,8 +16,9 @@ from craton.messages.told import Told, log
 from craton.messages.transport import Message, Transport, Verdict
 from craton.values import Value
 
-POLL = 1.0
-"""Seconds between two looks for what other processes have left behind."""
+POLL, SELDOM = 1.0, 8.0
+"""Seconds between two looks for what nobody told of, such as what other processes have left behind: after some work,
+and at most, since each look that finds nothing doubles them."""
 SIZE = 1 << 20
 """Bytes of bodies that are sent at once."""
 PATIENCE = 1.0
@@ -54,6 +55,7 @@ class Relay:
         self.store, self.module, self.transport = store, module, transport
         self.outbox, self.known = Outbox(store, module, owner=owner), known
         self.lanes: dict[str, Lane] = {}
+        self.looks, self.next_look = Backoff(first=POLL, most=SELDOM), 0.0
         self.signal, self.told = asyncio.Event(), Told(f"{module}: events could not be relayed")
         self.writing, self.tasks, self.stopping = asyncio.Lock(), set[asyncio.Task[None]](), False
 
@@ -66,13 +68,11 @@ class Relay:
     async def run(self) -> None:
         """For ever: relay what is stored, at once after its commit; and now and then what others have left."""
         CONTEXT.set(Context())
-        failures, looked = Backoff(first=0.1, most=MOST), 0.0
+        failures = Backoff(first=0.1, most=MOST)
         while not self.stopping:
             self.signal.clear()
             try:
-                if not self.store.exclusive and asyncio.get_running_loop().time() - looked >= POLL:
-                    looked = asyncio.get_running_loop().time()
-                    await self.outbox.adopt()
+                await self.look()
                 while await self.turn() == BATCH:
                     pass
                 failures.tries = 0
@@ -83,11 +83,19 @@ class Relay:
                 continue
             await self.pause()
 
+    async def look(self) -> None:
+        """Take over what others have left, where it is time to."""
+        if (now := asyncio.get_running_loop().time()) >= self.next_look:
+            self.next_look = now + self.looks.pause()
+            if not self.store.exclusive and await self.outbox.adopt():
+                self.looks.tries = 0
+
     async def pause(self) -> None:
         """Until something is stored, a destination is to be tried again, or it is time to look around."""
         waits = [left for lane in self.lanes.values() if (left := lane.left()) > 0]
+        until = self.next_look - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(min([POLL, *waits])):
+            async with asyncio.timeout(min([until, *waits])):
                 await self.signal.wait()
         except TimeoutError:
             pass
@@ -112,6 +120,7 @@ class Relay:
         """Relay what is due; how much that was."""
         rows = await self.outbox.due()
         if rows:
+            self.looks.tries, self.next_look = 0, min(self.next_look, asyncio.get_running_loop().time() + POLL)
             reach("R1")
             over = asyncio.Event()
             lanes = self.sorted(rows)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from heapq import heappop, heappush
 from typing import Any, Literal, cast
 
 import msgspec
@@ -31,8 +32,9 @@ from craton.sources import Clock, Ids
 from craton.values import Event, Value
 
 log = logging.getLogger("craton.sagas")
-PULSE = 0.5
-"""Seconds between two looks for sagas that nobody runs."""
+PULSE, SELDOM = 0.5, 5.0
+"""Seconds between two looks for sagas that nobody runs: after something happened, and at most, since each look that
+finds nothing doubles them. What is known to be due is looked for at its time."""
 MARGIN, LEAST, MOST = 0.1, 0.1, 1.0
 """The part of the time until a deadline that is kept to say that a saga goes on; in seconds at least, at most."""
 LOOK, LONGEST_LOOK = 0.1, 1.0
@@ -72,6 +74,9 @@ class Sagas:
         self.tasks: Tasks | None = None
         self.ongoing: dict[str, Ongoing] = {}
         self.woken = asyncio.Event()
+        self.looks, self.next_look = Backoff(first=PULSE, most=SELDOM), 0.0
+        self.due: list[float] = []
+        """When those that were put down here are due: a heap."""
 
     def add(self, method: SagaMethod) -> None:
         """One more method."""
@@ -107,7 +112,10 @@ class Sagas:
             return await run.go()
         except (LeaseLost, Answered) as why:
             log.info("saga %s: %s", run.record.id, type(why).__name__)
-        except (Parked, PutDown):  # who parks says so; to wait is nothing to speak of
+        except PutDown:
+            if run.record.due is not None:
+                heappush(self.due, run.record.due)
+        except Parked:  # it has said so
             pass
         return None
 
@@ -116,11 +124,21 @@ class Sagas:
         del self.ongoing[id]
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, CallError):
             log.error("saga %s broke off, and is tried again", id, exc_info=error)
+        if task.cancelled() or task.exception() is not None:
+            self.looks.tries, self.next_look = 0, asyncio.get_running_loop().time() + PULSE
+
+    def is_time(self) -> bool:
+        """Whether to look now for what nobody runs."""
+        now, waiting = self.clock.now().timestamp(), len(self.due)
+        while self.due and self.due[0] <= now:
+            heappop(self.due)
+        return len(self.due) < waiting or asyncio.get_running_loop().time() >= self.next_look
 
     async def adopt(self) -> None:
         """Take over what nobody runs, all of it in one transaction. What was begun here meanwhile is no part of it."""
         found = await self.journal.abandoned(set(self.ongoing))
         if found := [(id, fence) for id, fence in found if id not in self.ongoing]:
+            self.looks.tries = 0
             claimed = await transact(self.store, self.module, lambda unit: self.journal.claim(unit, found))
             await asyncio.gather(*(self.take_up(id) for id in claimed))
             if len(found) >= AT_ONCE:
@@ -142,18 +160,22 @@ class Sagas:
                 if asyncio.get_running_loop().time() - renewed > LEASE / 3:
                     renewed = asyncio.get_running_loop().time()
                     await self.renew()
-                await self.adopt()
+                if self.is_time():
+                    self.next_look = 0.0  # should it fail
+                    await self.adopt()
+                    self.next_look = asyncio.get_running_loop().time() + self.looks.pause()
             except Exception as error:  # the database may be away for a while: the next pulse tries again
                 log.warning("%s: sagas could not be looked after: %s", self.module, error)
 
     async def pulse(self) -> None:
-        """Wait until it is time to look again."""
+        """Wait for a moment, or until something has come."""
         try:
             async with asyncio.timeout(PULSE):
                 await self.woken.wait()
         except TimeoutError:
             return
         self.woken.clear()
+        self.looks.tries, self.next_look = 0, 0.0
 
     async def renew(self) -> None:
         """Keep the leases of the stored sagas that run here."""
