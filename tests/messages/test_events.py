@@ -66,6 +66,8 @@ async def test_a_saga_begins_by_an_event(running: Running) -> None:
     await running.get(Orders).close("o-1", "sold out")
     await become(["sold out"], told(running, "file o-1"))
     await become(["closed"], told(running, "o-1"))
+    begun = [(row["fence"], row["attempts"]) for row in await rows(running, "teller", "saga")]
+    assert begun == [(1, 1)], "it was begun under the lease that it was stored with, and taken over by nobody"
 
 
 async def test_what_is_sent_again_is_applied_once(running: Running) -> None:

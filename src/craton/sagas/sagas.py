@@ -73,6 +73,7 @@ class Sagas:
         self.methods: dict[str, SagaMethod] = {}
         self.tasks: Tasks | None = None
         self.ongoing: dict[str, Ongoing] = {}
+        self.stopping = False
         self.woken = asyncio.Event()
         self.looks, self.next_look = Backoff(first=PULSE, most=SELDOM), 0.0
         self.due: list[float] = []
@@ -98,6 +99,12 @@ class Sagas:
         ongoing = self.ongoing[record.id] = Ongoing(run, task)
         task.add_done_callback(lambda t: self.ended(record.id, t))
         return ongoing
+
+    def go_on(self, record: Record) -> None:
+        """Run a saga that was stored a moment ago, with its lease, unless this process stops."""
+        if not self.stopping and record.id not in self.ongoing:
+            record.stored = True
+            self.start(record)
 
     async def arrive(self, unit: Unit, message: Message, event: Event) -> None:
         """A subscriber: keep an event for the sagas that may wait for it, in the receiver's transaction."""
@@ -191,6 +198,7 @@ class Sagas:
 
     async def close(self) -> None:
         """Stop what runs here; what is stored goes on at the next start."""
+        self.stopping = True
         tasks = [ongoing.task for ongoing in self.ongoing.values()]
         for task in tasks:
             task.cancel()
@@ -268,8 +276,9 @@ class SagaMethod:
         (parameter,) = self.method.arguments.__struct_fields__
         id = saga_id(key_of(message, self.name))
         call = Keyed.of(self.name, self.method, self.method.arguments(**{parameter: event}), id, None)
-        await self.home.journal.write_saga(unit, self.record(call, keyed=False))
-        unit.after.add(self.home.wake)
+        record = self.record(call, keyed=False)
+        await self.home.journal.write_saga(unit, record)
+        unit.after.add(lambda: self.home.go_on(record))
 
     def record(self, call: Keyed, *, keyed: bool) -> Record:
         """A new saga."""
