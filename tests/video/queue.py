@@ -41,6 +41,10 @@ class Queue:
         """Whether there are so many jobs of a task in some states."""
         return [row.task for row in await self.jobs(*states)].count(task) >= count
 
+    async def is_still(self) -> bool:
+        """Whether no worker has a job."""
+        return not await self.jobs("leased")
+
     async def is_cleared(self, films: int) -> bool:
         """Whether nothing is left to be done, and no file but so many editions and uploads, each of one attempt."""
         attempts = {tuple(path.split("/")[:3]) for path in await self.cinema.all_files()}
