@@ -22,7 +22,7 @@ OWN = {
     "orders": ("orders", "lines", "history"),
     "inventory": ("stock", "reservations", "lines", "movements"),
     "carts": ("carts", "lines", "products"),
-    "payments": ("payments", "refunds"),
+    "payments": ("payments", "refunds", "notices"),
     "catalog": ("products",),
     "shipping": ("shipments",),
     "notifications": ("messages",),

@@ -14,6 +14,7 @@ from apps.store.money import Money
 from apps.store.orders.contract import Order
 from apps.store.payments.contract import InvalidWebhook, Payment, Payments
 from apps.store.provider.webhooks import signed
+from tests.store.ledgers import read_tables
 from tests.store.shop import Person, Shop, everywhere, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -53,6 +54,8 @@ async def told_in_every_order(shop: Shop, order: Order) -> None:
         random.Random(turn).shuffle(shuffled)
         await asyncio.gather(*(tell(shop, event) for event in shuffled))
         assert await payment_of(shop, order) == before
+    noted = [row["id"] for row in (await read_tables(shop.running))["payments_notices"] if order.id in row["id"]]
+    assert noted == [], "what is known already is not written down"
 
 
 async def paid(shop: Shop, ann: Person) -> Order:

@@ -148,7 +148,7 @@ class Payments(Protocol):
         """Ask the provider for the payment with this order as its reference, and believe it."""
         ...
 
-    @command(post="/payments/webhook", raises=InvalidWebhook, allow="anyone")
+    @command(post="/payments/webhook", raises=InvalidWebhook, allow="anyone", keyed=False)
     async def handle_webhook(self, payload: str, signature: str) -> None:
         """The provider says that something happened. Late, repeated and reordered messages do no harm."""
         ...

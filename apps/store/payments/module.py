@@ -109,9 +109,10 @@ class Cashier(Payments):
             notice = self.provider.read(payload, signature)
         except Forged:
             raise InvalidWebhook from None
-        if await self.records.heard(notice.id) or notice.intent is None:
-            return
-        if known := await self.records.find(notice.intent.order):
+        known = None if notice.intent is None else await self.records.find(notice.intent.order)
+        if known is None or notice.intent is None or merged(known, notice.intent) == known:
+            return  # mostly the answers to what we asked have told it already: then nothing is written
+        if not await self.records.heard(notice.id):
             await self.believe(known, notice.intent)
 
     async def found(self, order: str) -> str | None:
