@@ -29,7 +29,7 @@ ENVIRON = {
     "CRATON_TRANSCODING_SEGMENTS": "1",
 }
 NIGHTLY = [pytest.param(name, marks=pytest.mark.chaos) for name in ("monolith", "microservices")]
-BACKLOG = 6
+BACKLOG = 3
 """Jobs that are always waiting while workers come and go."""
 Signal = Callable[[signal.Signals], object]
 
