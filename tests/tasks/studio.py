@@ -75,6 +75,11 @@ class Studio(Protocol):
         """Submit a job, and fail."""
         ...
 
+    @command(allow="anyone", raises=Blurred)
+    async def submit_and_refuse(self, frame: Frame) -> None:
+        """Submit a job, and answer with a fault."""
+        ...
+
     @command(allow="anyone")
     async def cancel(self, job: str) -> bool:
         """Cancel a job."""
@@ -121,6 +126,10 @@ class Room(Studio):
     async def submit_and_fail(self, frame: Frame) -> None:
         await self.tasks.submit(render, frame)
         raise ValueError("changed its mind")
+
+    async def submit_and_refuse(self, frame: Frame) -> None:
+        await self.tasks.submit(render, frame)
+        raise Blurred(2)
 
     async def cancel(self, job: str) -> bool:
         return await self.tasks.cancel(job)

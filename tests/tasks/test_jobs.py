@@ -11,6 +11,7 @@ import pytest
 
 from craton import Misuse
 from craton.tasks import messages
+from craton.tasks.claims import Waiter
 from craton.tasks.messages import Take
 from tests.tasks.desk import Desk, success
 from tests.tasks.studio import Blurred, Frame, Picture, Rendered, Room, Sweep, render, studio, sweep
@@ -41,6 +42,57 @@ async def test_a_job_is_given_to_one_worker_only(desk: Desk) -> None:
 async def test_who_waits_is_told_of_a_job_at_once(desk: Desk) -> None:
     waiting = asyncio.ensure_future(desk.take(wait=30))
     await asyncio.sleep(0.05)
+    job = await desk.submit()
+    async with asyncio.timeout(5):
+        assert [found.taskid for found in await waiting] == [job]
+
+
+async def waits(desk: Desk, worker: str = "w-1") -> asyncio.Future[list[messages.Requested]]:
+    """A worker that waits, and for which nothing was found."""
+    waiting = asyncio.ensure_future(desk.take(worker=worker, wait=30))
+    async with asyncio.timeout(5):
+        while not any(waiter.looked for waiter in desk.controller.claims.waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return waiting
+
+
+async def test_a_job_is_leased_to_who_waits_by_the_transaction_that_stores_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.controller.claims, "lease", None)  # so that no second transaction can do it
+    waiting = await waits(desk)
+    job = await desk.submit()
+    async with asyncio.timeout(5):
+        (found,) = await waiting
+    row = await desk.row(job)
+    assert (found.taskid, found.taskattempt, found.taskfence) == (job, 1, 1)
+    assert (row.state, row.worker, row.attempt, row.fence, row.rung) == ("leased", "w-1", 1, 1, None)
+    assert row.started == row.progressed < row.lease_until
+    assert await desk.succeed(found, Rendered("one", 1)) == "taken"
+
+
+async def test_a_job_that_was_leased_to_who_has_gone_is_given_to_another(desk: Desk) -> None:
+    waiting = await waits(desk)
+    claims = desk.controller.claims
+    chosen = claims.tell_of
+
+    def go(job: str, waiter: Waiter) -> None:
+        waiting.cancel()
+        asyncio.get_running_loop().call_soon(chosen, job, waiter)
+
+    claims.tell_of = go  # type: ignore[method-assign]
+    job = await desk.submit()
+    async with asyncio.timeout(5):
+        (found,) = await desk.take(worker="w-2", wait=5)
+    assert found.taskid == job
+    assert (await desk.status(job)).attempt == 1, "being given back uses up none"
+
+
+@pytest.mark.parametrize("undone", ["submit_and_fail", "submit_and_refuse"])
+async def test_who_was_chosen_for_a_job_that_vanished_is_given_the_next(desk: Desk, undone: str) -> None:
+    waiting = await waits(desk)
+    with pytest.raises((ValueError, Blurred)):
+        await getattr(desk.studio, undone)(Frame(1))
     job = await desk.submit()
     async with asyncio.timeout(5):
         assert [found.taskid for found in await waiting] == [job]

@@ -30,22 +30,34 @@ LONGEST_WAIT = 60.0
 """Seconds that a worker waits at most."""
 MOST = 500
 """Jobs that are leased to one worker at once."""
+PROMISE = 1.0
+"""Seconds for which a worker that was chosen for a job is chosen for no other: by then its transaction has ended."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A worker that waits for jobs, `until` a time of the event loop."""
+    """A worker that waits for jobs, `until` a time of the event loop. `looked`: there was nothing else for it;
+    `chosen`: until when it is not to be chosen again."""
 
     hand: Hand
     until: float
     future: asyncio.Future[list[Requested]]
+    looked: bool = False
+    chosen: float = 0.0
+
+    def takes(self, task: Task[Any, Any], now: float) -> bool:
+        """Whether it may be given a job straight away."""
+        asked = self.hand.asked
+        fits = not asked.jobs and not self.hand.kept and task.queue in asked.queues and task.weight <= asked.room
+        return fits and asked.most > 0 and self.looked and self.chosen <= now < self.until and not self.future.done()
 
 
 class Claims:
     """The claims of one module in one process: one after another, each for all workers that wait.
 
     What is due is looked for outside any unit, and leased by primary key where it is still queued: so several processes
-    may do it at once. `lease`: seconds.
+    may do it at once. A job that is submitted while a worker waits is leased to it by the same transaction. `lease`:
+    seconds.
     """
 
     def __init__(
@@ -54,6 +66,8 @@ class Claims:
         self.store, self.module, self.form = store, module, form
         self.queues = frozenset(task.queue for task in tasks.values())
         self.waiting, self.unwanted = list[Waiter](), list[dict[str, str]]()
+        self.stored = dict[str, Waiter]()
+        """Who was chosen for jobs that are stored now, and are to be told of."""
         self.closed = False
         self.listeners = set[Callable[[], None]]()
         """Who else is told when something is due."""
@@ -69,12 +83,17 @@ class Claims:
         found = found.where(queued, t.c.queue == bindparam("queue", type_=String), soon, t.c.due <= once, known)
         self.find = found.order_by(t.c.rank).limit(bindparam("most", type_=Integer))
         v = rows_of(store, job=str, by=str)
-        begun: dict[str, Any] = dict(
-            state=STATES["leased"], attempt=t.c.attempt + 1, fence=t.c.fence + 1, worker=v.c.by, started=now,
-            lease_until=now + literal_column(repr(lease)), progress=literal_column("0.0"), progressed=now, updated=now,
+        self.begun: dict[str, Any] = dict(
+            state=STATES["leased"], started=now, lease_until=now + literal_column(repr(lease)), progressed=now,
         )
-        claim = update(t).where(same(store, t.c.id, v), queued, t.c.due <= now, known).values(**begun)
-        self.claim = claim.returning(*(t.c[name] for name in Form.NEEDS))
+        """What is the same for each job that is leased."""
+        begun: dict[str, Any] = dict(
+            attempt=t.c.attempt + 1, fence=t.c.fence + 1, worker=v.c.by, progress=literal_column("0.0"), updated=now,
+        )
+        claim = update(t).where(same(store, t.c.id, v), queued, t.c.due <= now, known).values(**self.begun, **begun)
+        needed = [t.c[name] for name in Form.NEEDS]
+        self.claim = claim.returning(*needed)
+        self.find_stored = select(*needed).where(t.c.id.in_(bindparam("ids", expanding=True)), leased, t.c.fence == 1)
         back: dict[str, Any] = dict(
             state=STATES["queued"], released=t.c.released + 1, fence=t.c.fence + 1, worker=None, updated=now
         )
@@ -113,6 +132,35 @@ class Claims:
         self.unwanted += [{"job": job.taskid, "by": worker} for job in jobs]
         self.signal.set()
 
+    def choose(self, task: Task[Any, Any]) -> Waiter | None:
+        """Who is to have a job that is being submitted, where one waits for which there was nothing else."""
+        now = asyncio.get_running_loop().time()
+        willing = [] if self.signal.is_set() else [waiter for waiter in self.waiting if waiter.takes(task, now)]
+        if not willing:
+            return None
+        best = max(willing, key=lambda waiter: waiter.hand.asked.room)
+        best.chosen = now + PROMISE
+        return best
+
+    def tell_of(self, job: str, waiter: Waiter) -> None:
+        """A job was stored as leased to who was chosen for it; unless that was undone before the commit."""
+        self.stored[job] = waiter
+        self.signal.set()
+
+    async def hand_over(self) -> None:
+        """Give out what was stored as leased; what has no taker any more is taken back."""
+        if not (chosen := dict(self.stored)):
+            return
+        found = (await self.store.read(self.module, self.find_stored, {"ids": list(chosen)})).all()
+        for row in found:
+            if (waiter := chosen[row.id]).future.done():
+                self.unwanted.append({"job": row.id, "by": waiter.hand.asked.worker})
+            else:
+                waiter.future.set_result([self.form.job(row)])
+                reach("W1")
+        for job in chosen:
+            del self.stored[job]
+
     async def is_due(self) -> bool:
         """Whether any job is due."""
         for queue in self.queues:
@@ -125,20 +173,20 @@ class Claims:
         CONTEXT.set(Context())
         while True:
             await self.pulse()
-            waiters = [waiter for waiter in self.waiting if not waiter.future.done()]
             try:
-                await self.round(waiters)
+                await self.hand_over()
+                await self.round([waiter for waiter in self.waiting if not waiter.future.done()])
                 self.told.good()
             except Exception as error:  # the database may be away for a while
                 self.told.bad(error)
-                self.excuse(waiters, error)
+                self.excuse(self.waiting, error)
                 await asyncio.sleep(POLL)
             self.waiting = [waiter for waiter in self.waiting if not waiter.future.done()]
 
     async def pulse(self) -> None:
         """Wait until it is time to look again."""
         try:
-            async with asyncio.timeout(POLL if self.waiting else None):
+            async with asyncio.timeout(POLL if self.waiting or self.stored else None):
                 await self.signal.wait()
         except TimeoutError:
             return
@@ -148,7 +196,7 @@ class Claims:
         """Lease what is due to those who wait."""
         for waiter in waiters:
             wanted = dict.fromkeys(waiter.hand.asked.jobs)  # a job may have rung twice
-            waiter.hand = Hand(waiter.hand.asked, jobs=list(wanted)[:MOST])
+            waiter.hand, waiter.looked = Hand(waiter.hand.asked, jobs=list(wanted)[:MOST]), False
         asking = [waiter.hand for waiter in waiters if not waiter.hand.asked.jobs]
         beside = {id(w): beside_named(w.hand.asked) for w in waiters if w.hand.asked.jobs and w.hand.asked.more > 0}
         if asking or beside:
@@ -162,6 +210,8 @@ class Claims:
         gone = [job for job in found if by[job].future.cancelled()]
         self.unwanted += [{"job": job, "by": by[job].hand.asked.worker} for job in gone]
         await self.take_back()
+        for waiter in waiters:
+            waiter.looked = True
 
     async def deal(self, hands: Sequence[Hand], beside: Sequence[Hand], *, but: Set[str]) -> None:
         """Look for what is due, `but` for what is given out anyhow, and who may have it. `beside`: those who come for

@@ -72,7 +72,7 @@ class Controller:
         self.claims = Claims(store, module, named, form=self.form, lease=lease)
         self.reports = Reports(store, module, named, settling=self.settling)
         self.tending = Tending(store, module, named, settling=self.settling, lease=lease)
-        self.jobs = Jobs(store, module, ids=ids, ends=self.ends, wake=self.wake)
+        self.jobs = Jobs(store, module, ids=ids, ends=self.ends, claims=self.claims, wake=self.wake)
         self.tasks = Tasks(self.jobs, named)
         self.recurring = Recurring(store, module, named, jobs=self.jobs)
         self.cleaner = JobCleaner(store, module, retention=retention)

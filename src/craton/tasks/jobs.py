@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_args
 
 from sqlalchemy import ColumnClause, ColumnElement, Float, String, bindparam, func, literal_column, select, update
 
@@ -18,6 +19,9 @@ from craton.task import JobStatus, State, Task
 from craton.tasks.ends import Ended, Ends, Told
 from craton.values import Value
 
+if TYPE_CHECKING:
+    from craton.tasks.claims import Claims, Waiter
+
 AGE = 60.0
 """Seconds of waiting that count as much as one step of priority: so nothing starves."""
 STATES: dict[str, ColumnClause[Any]] = {name: literal_column(f"'{name}'") for name in get_args(State)}
@@ -25,10 +29,13 @@ STATES: dict[str, ColumnClause[Any]] = {name: literal_column(f"'{name}'") for na
 
 
 class Jobs:
-    """`wake`: called after the commit that adds a job which is due."""
+    """`wake`: called after the commit that adds a job which is due. `claims`: of those who wait for one."""
 
-    def __init__(self, store: Store, module: str, *, ids: Ids, ends: Ends, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, module: str, *, ids: Ids, ends: Ends, claims: Claims, wake: Callable[[], None]
+    ) -> None:
         self.store, self.module, self.ids, self.ends, self.wake = store, module, ids, ends, wake
+        self.claims = claims
         self.table = t = tables_of(module).job
         due = func.coalesce(bindparam("at", type_=Float), store.moment + bindparam("delay", type_=Float))
         fixed: dict[str, Any] = dict(
@@ -37,6 +44,7 @@ class Jobs:
             expires=due + bindparam("patience", type_=Float),
         )
         self.insert = store.insert(t).values(**fixed).inline()
+        self.insert_leased = self.insert.values(**claims.begun, attempt=1, fence=1)
         only = t.c.uniq.is_not(None) & t.c.state.in_([literal_column(f"'{state}'") for state in UNENDED])
         self.insert_unique = self.insert.on_conflict_do_nothing().returning(t.c.id)
         self.find_unique = select(t.c.id).where(t.c.task == bindparam("name"), t.c.uniq == bindparam("only"), only)
@@ -68,11 +76,21 @@ class Jobs:
             weight=task.weight, input=codec.to_json(input).decode(), saga=saga, trace=CONTEXT.get().trace,
             at=at, delay=delay, ahead=level * AGE, patience=task.expires,
         )
-        unit.after.add(self.wake)
         if unique is None and id is None:
-            await unit.later(self.module, self.insert, row)
+            now = at is None and delay <= 0
+            await self.add_new(unit, row, self.claims.choose(task) if now else None)
             return str(row["id"])
+        unit.after.add(self.wake)
         return await self.add_once(unit, row)
+
+    async def add_new(self, unit: Unit, row: dict[str, Any], waiter: Waiter | None) -> None:
+        """Store a job; where somebody waits for it, as leased to him."""
+        if waiter is None:
+            unit.after.add(self.wake)
+            await unit.later(self.module, self.insert, row)
+        else:
+            unit.after.add(partial(self.claims.tell_of, row["id"], waiter))
+            await unit.later(self.module, self.insert_leased, row | {"worker": waiter.hand.asked.worker})
 
     async def add_once(self, unit: Unit, row: dict[str, Any]) -> str:
         """Store a job unless it, or one like it, is there."""
