@@ -19,6 +19,8 @@ from bench.processes import pin
 from bench.publishing import arrived
 from bench.tally import VARIABLE, Tally
 
+REST = 0.01
+"""Seconds after which all have put down what they did for the job before, and nobody has anything to do."""
 PEERS = ("celery", "dramatiq", "taskiq", "procrastinate", "dbos")
 
 
@@ -64,6 +66,7 @@ async def wait(submitter: Submitter, tally: Tally, seconds: float) -> float:
     """The median time from submitting to the first line of the job, one after the other, in microseconds."""
     before, until = tally.count, time.monotonic() + seconds
     while time.monotonic() < until:
+        await asyncio.sleep(REST)
         count = tally.count
         await submitter.one(time.monotonic_ns())
         await arrived(tally, count + 1)
