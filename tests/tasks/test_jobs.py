@@ -59,8 +59,9 @@ async def waits(desk: Desk, worker: str = "w-1") -> asyncio.Future[list[messages
 async def test_a_job_is_leased_to_who_waits_by_the_transaction_that_stores_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.controller.claims, "lease", None)  # so that no second transaction can do it
+    monkeypatch.setattr("craton.tasks.claims.POLL", 60.0)  # so that nobody is just looking again
     waiting = await waits(desk)
+    monkeypatch.setattr(desk.controller.claims, "lease", None)  # so that no second transaction can do it
     job = await desk.submit()
     async with asyncio.timeout(5):
         (found,) = await waiting
