@@ -15,6 +15,7 @@ from sqlalchemy import Executable, select
 from craton.data.store import transact
 from craton.data.tables import tables_of
 from craton.messages import letters
+from craton.messages import relay as relaying
 from craton.messages.letters import Letters
 from craton.messages.receiver import Receiver
 from craton.messages.relay import Relay
@@ -48,6 +49,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         switch.clear()
     monkeypatch.setattr(letters, "FIRST", 0.05)
     monkeypatch.setattr(letters, "POLL", 0.05)
+    monkeypatch.setattr(relaying, "SELDOM", relaying.POLL)  # tests write behind its back
 
 
 async def become(wanted: Any, look: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> None:
