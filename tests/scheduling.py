@@ -15,7 +15,7 @@ from xdist.scheduler import LoadFileScheduling, Scheduling
 STRUCTURE = re.compile(r"\[(?:.*-)?(\w+-(?:local|wire)-(?:sqlite|postgresql))\]$")
 
 
-class LoadStructureScheduling(LoadFileScheduling):
+class LoadStructureScheduling(LoadFileScheduling):  # type: ignore[misc]
     """Gives a worker all tests of one file, or of one application in one structure."""
 
     def _split_scope(self, nodeid: str) -> str:
