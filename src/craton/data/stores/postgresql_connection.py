@@ -277,6 +277,7 @@ class Connections:
         self.engine, self.plans = engine, plans
         self.size, self.slots, self.closed = size, asyncio.Semaphore(size), False
         self.idle: list[PostgreSQLConnection] = []
+        self.late = set[asyncio.Task[None]]()
 
     async def acquire(self, module: str) -> PostgreSQLConnection:
         """One that works, as far as is known here; one that the module used last, if there is one."""
@@ -303,9 +304,12 @@ class Connections:
 
     def give_back(self, connection: PostgreSQLConnection) -> None:
         """The same as `release`, at once: a broken one is sorted out when it is to be used again."""
+        if self.closed:  # nobody sees to those that are idle any more
+            task = asyncio.get_running_loop().create_task(self.release(connection))
+            self.late.add(task)
+            task.add_done_callback(self.late.discard)
+            return
         connection.used = time.monotonic()
-        if self.closed:
-            connection.driver.terminate()
         self.idle.append(connection)
         self.slots.release()
 

@@ -38,7 +38,7 @@ class Reads:
     async def ask(self, module: str, run: Run) -> Rows | None:
         """The result; None where the statement is to be run alone."""
         columns = self.known(run.bound.plan)
-        if columns is None or not writable(run.given):
+        if columns is None or not writable(run.given) or self.connections.closed:
             return None
         try:
             read = Read(module, run.sql, encoded(run.given), columns)
