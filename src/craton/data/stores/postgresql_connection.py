@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -170,8 +170,7 @@ class PostgreSQLConnection:
         try:
             prepared = await self.statement(run.sql)
             nothing = await self.statement(NOTHING) if before else None
-            self.write(before)
-            rows = await prepared.fetch(*run.given)
+            rows = await Behind(self, before, prepared, run.given)
         except Exception as error:
             if nothing is not None and getattr(error, "severity", None) is None and not self.broken:
                 await nothing.fetch()  # a value could not be sent: let the server answer what was
@@ -189,17 +188,14 @@ class PostgreSQLConnection:
         if len(texts) == len(items):
             await self.sql("; ".join(texts))
         else:
-            prepared = await self.statement(NOTHING)
-            self.write(items)
-            await prepared.fetch()
+            await Behind(self, items, await self.statement(NOTHING))
 
     async def commit(self, items: Sequence[Item]) -> str:
         """Send what has waited, and COMMIT. The tag: ROLLBACK where the transaction was broken before."""
         if all(isinstance(item, str) for item in items):  # savepoints to be released: COMMIT does that
             return "COMMIT" if BEGIN in items else await self.sql("COMMIT")
         prepared = await self.statement("COMMIT")
-        self.write(items)
-        await prepared.fetch()
+        await Behind(self, items, prepared)
         return str(prepared.get_statusmsg())
 
     def has(self, sql: str) -> bool:
@@ -214,7 +210,10 @@ class PostgreSQLConnection:
             self.prepared = {text: known for text, known in self.prepared.items() if text == "COMMIT"}
             await self.driver.reload_schema_state()
             self.epoch = self.plans.epoch
-        prepared = self.prepared[sql] = await self.driver.prepare(sql, name="COMMIT" if sql == "COMMIT" else None)
+        prepared = await self.driver.prepare(sql, name="COMMIT" if sql == "COMMIT" else None)
+        if self.driver.is_in_transaction():  # asyncpg prepares without Sync: until one comes, it does not count as idle
+            await self.sql("SHOW role")
+        self.prepared[sql] = prepared
         return prepared
 
     async def message(self, run: Run) -> bytes:
@@ -239,6 +238,21 @@ class PostgreSQLConnection:
         self.driver.terminate()
         await self.alchemy.invalidate()
         await self.alchemy.close()
+
+
+class Behind:
+    """Await it: a statement's rows, sent behind what has waited with nothing between the two. PostgreSQL ends a
+    transaction that is idle; while it waits for the rest of what it was sent, it does not.
+    """
+
+    def __init__(
+        self, connection: PostgreSQLConnection, items: Sequence[Item], prepared: Any, values: Sequence[Any] = ()
+    ) -> None:
+        self.connection, self.items, self.prepared, self.values = connection, items, prepared, values
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        self.connection.write(self.items)
+        return (yield from self.prepared.fetch(*self.values).__await__())
 
 
 class Names:
