@@ -106,7 +106,7 @@ def find_application(name: str) -> Application:
 
 def package_of(application: Application) -> str:
     """The package ("apps.store") whose file `application` holds it; empty for one that a test made."""
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.endswith(".application") and any(value is application for value in vars(module).values()):
             return name.removesuffix(".application")
     return ""
