@@ -91,6 +91,16 @@ async def test_open_loop_finds_the_latency_that_visitors_have_while_a_site_stand
 
 
 @pytest.mark.chaos
+async def test_on_a_quiet_machine_it_finds_neither_less_nor_more() -> None:
+    async with opened(Place(stills=STILL)) as place:
+        load = await come(place, looking, rate=150, seconds=8)
+    found = load.quantiles()
+    assert 0.24 + SERVICE < found["p90"] < 0.36 + SERVICE
+    assert 1 - load.within(0.25) == pytest.approx(0.125, abs=0.04)  # four standard deviations of 1,200 arrivals
+    assert 1 - load.within(0.1) == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.chaos
 async def test_closed_loop_hardly_notices_it() -> None:
     """Two visitors who do nothing but ask have one slow answer each in two seconds, beside a great many quick ones."""
     async with opened(Place(stills=STILL)) as place:
