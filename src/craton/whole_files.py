@@ -19,10 +19,10 @@ TRIES = 20
 def again(work: Callable[[], T], folder: Path) -> T:
     """Do something in a folder, which somebody else may remove meanwhile since it is empty."""
     for _ in range(TRIES):
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             return work()
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # also of mkdir: it may go between two looks at it
             continue
     return work()
 
@@ -41,7 +41,10 @@ def settle(out: IO[bytes]) -> None:
 def replace(partial: Path, target: Path) -> None:
     """Put a whole file in its place, for good."""
     partial.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        folder = os.open(target.parent, os.O_RDONLY)
+    except FileNotFoundError:  # somebody has removed it since, with the file
+        return
     try:
         os.fsync(folder)
     finally:
