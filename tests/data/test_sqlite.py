@@ -137,14 +137,14 @@ async def test_a_command_that_waits_after_a_write_runs_again_and_in_the_end_alon
         nonlocal runs
         runs += 1
         await bank.db.execute(ADD, {"wanted": 0, "by": 1})
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.6)
         await bank.db.execute(ADD, {"wanted": 1, "by": 1})
 
     task = asyncio.ensure_future(bank.run(body))
     await asyncio.sleep(0.01)
     started = time.monotonic()
     await bank.add(0, 10)
-    assert time.monotonic() - started < 0.19, "nobody waits until it has slept"
+    assert time.monotonic() - started < 0.55, "nobody waits until it has slept"
     await task
     assert runs == 3
     assert await bank.balances() == {0: 11, 1: 1}

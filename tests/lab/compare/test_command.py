@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import psutil
 import pytest
@@ -103,3 +106,24 @@ def test_a_scenario_that_fails_is_told_and_nothing_is_left_running(capsys: pytes
     said = refused(capsys, "shop", "--topologies", "monolith", "--gateway", "craton", code=1)
     assert "broken fails on monolith: Unwanted: 404 at /nowhere. Mend it, or the scenario." in said
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+GOOD = SCENARIOS.replace("broken", "look").replace("Ask for what is not there.", "Look.").replace("/nowhere", "/docs")
+
+
+def test_ctrl_c_ends_the_measuring_and_what_was_found_is_told(shop: Path) -> None:
+    (shop / "shop" / "scenarios.py").write_text(GOOD)
+    command = [sys.executable, "-m", "craton", "compare", "shop", "--topologies", "monolith", "--gateway", "craton"]
+    options = ["--rounds", "50", "--seconds", "1", "--phases", "start,steady", "--html", "report.html"]
+    with subprocess.Popen([*command, *options], cwd=shop, stdout=PIPE, stderr=PIPE, text=True) as comparing:
+        assert comparing.stderr
+        for line in comparing.stderr:
+            if line.startswith("steady: monolith: round 3"):
+                comparing.send_signal(signal.SIGINT)
+                break
+        started = psutil.Process(comparing.pid).children(recursive=True)
+        said, complaints = comparing.communicate(timeout=60)
+    assert comparing.returncode == 130 and "Traceback" not in complaints, complaints
+    assert "Stopped before its end" in said and "latency p50" in said
+    assert "Stopped before its end" in (shop / "report.html").read_text()
+    assert started and not psutil.wait_procs(started, timeout=10)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -149,6 +150,41 @@ async def test_a_phase_that_fails_is_told_and_the_others_are_reported() -> None:
     assert said in told
     assert any(said in note for note in found.method.notes)
     assert all(side.steady and not side.isolation for side in found.sides)
+
+
+class Stopping(io.StringIO):
+    """Somebody who watches, and presses Ctrl-C at a line."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self.line, self.task = line, asyncio.current_task()
+
+    def write(self, text: str) -> int:
+        """A line."""
+        if text.startswith(self.line) and self.task:
+            self.task.cancel()
+        return super().write(text)
+
+
+@pytest.mark.parametrize(("line", "rounds"), [
+    ("steady: one: round 1", 0), ("steady: one: round 2", 1), ("isolation: one", 2), ("complexity: other", 2),
+])
+async def test_who_stops_it_gets_what_was_found_of_all_sides_until_then(line: str, rounds: int) -> None:
+    what = wanted(Quiet("one"), Quiet("other"), phases=("start", "steady", "isolation"))
+    comparing = Comparing(what, Progress(Stopping(line)))
+    found = await comparing.run()
+    assert comparing.stopped and found.method.notes[-1].startswith("Stopped before its end")
+    assert [len(side.steady.cpu.rounds) if side.steady else 0 for side in found.sides] == [rounds, rounds]
+    assert all(len(ratio.times.rounds) in (1, rounds) for ratio in found.ratios)
+    assert "Stopped before its end" in text(found) and "Stopped before its end" in page(found)
+    assert what.opened == ["one up", "other up", "other down", "one down"]
+
+
+async def test_who_stops_it_before_anything_is_measured_gets_nothing() -> None:
+    what = wanted(Quiet("one"), Quiet("other"))
+    with pytest.raises(asyncio.CancelledError):
+        await Comparing(what, Progress(Stopping("answers"))).run()
+    assert what.opened == ["one up", "other up", "other down", "one down"]
 
 
 async def test_sides_go_down_in_reverse_whatever_happens() -> None:

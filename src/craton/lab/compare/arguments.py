@@ -20,10 +20,12 @@ from craton.lab.compare.text import text
 from craton.lab.compare.wanted import QUICK, USUAL, Wanted, listed, phases_of, scenario_of
 
 UNITS = {"ms": 1e-3, "s": 1.0}
+STOPPED = 130
+"""What the command ends with after Ctrl-C, as shells expect it."""
 
 
 def compare(asked: argparse.Namespace) -> None:
-    """Compare, and print what was found."""
+    """Compare, and print what was found. Ctrl-C ends the measuring early, and a second one everything."""
     wanted = wanted_of(asked)
     comparing = Comparing(wanted)
     if asked.html:
@@ -33,10 +35,12 @@ def compare(asked: argparse.Namespace) -> None:
         asked.html.write_text(page(found))
         comparing.progress.say(f"wrote {asked.html}")
     sys.stdout.write(f"{as_json(found) if asked.json else text(found)}\n")
+    if comparing.stopped:
+        raise SystemExit(STOPPED)
 
 
 async def run(comparing: Comparing) -> Comparison:
-    """Compare. SIGTERM ends it in order, as Ctrl-C does."""
+    """Compare. SIGTERM ends everything in order."""
     told = asyncio.get_running_loop().add_signal_handler
     told(signal.SIGTERM, signal.default_int_handler, signal.SIGTERM, None)
     return await comparing.run()

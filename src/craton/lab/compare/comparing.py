@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,15 +49,17 @@ class Compared:
 
 @dataclass
 class Comparing:
-    """One comparison."""
+    """One comparison. `stopped`: somebody stopped it before its end."""
 
     wanted: Wanted
     progress: Progress = field(default_factory=Progress)
     sides: list[Compared] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    stopped: bool = False
 
     async def run(self) -> Comparison:
-        """Everything. CratonError where a side does not start, or two do not answer the same."""
+        """Everything; who cancels it once it measures gets what was found until then. CratonError where a side does
+        not start, or two do not answer the same."""
         for kind, (count, seconds) in expected(self.wanted).items():
             self.progress.plan(kind, count, seconds)
         async with AsyncExitStack() as stack:
@@ -64,12 +67,27 @@ class Comparing:
                 async with self.progress.step("start", name):
                     self.sides.append(await self.bring_up(opening, stack))
             await self.check_answers()
-            for phase in self.wanted.phases:
-                await PHASE[phase](self)
-            for each in self.sides:
-                async with self.attended("complexity", "what there is to run", each.stand):
-                    each.found(complexity=await complexity(each.stand, isolation=each.side.isolation))
+            try:
+                await self.measure()
+            except asyncio.CancelledError:
+                self.stop()
             return self.comparison()
+
+    async def measure(self) -> None:
+        """All phases."""
+        for phase in self.wanted.phases:
+            await PHASE[phase](self)
+        for each in self.sides:
+            async with self.attended("complexity", "what there is to run", each.stand):
+                each.found(complexity=await complexity(each.stand, isolation=each.side.isolation))
+
+    def stop(self) -> None:
+        """Go on to what was found until now. Who stops it again gets nothing."""
+        if task := asyncio.current_task():
+            task.uncancel()
+        self.stopped = True
+        self.notes.append("Stopped before its end: what is missing was not measured.")
+        self.progress.say("stopped: what was found until now is told as soon as all sides are down")
 
     async def bring_up(self, opening: OpenStand, stack: AsyncExitStack) -> Compared:
         """One side, up, with its visitors ready."""

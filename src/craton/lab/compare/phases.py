@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -52,15 +53,27 @@ async def start(comparing: Comparing) -> None:
 async def steady(comparing: Comparing) -> None:
     """All sides at the same rate, in turn: another one is first in each round."""
     wanted, sides = comparing.wanted, comparing.sides
-    for number in range(wanted.rounds):
-        for each in in_turn(sides, number):
-            what = f"round {number + 1} of {wanted.rounds}, {wanted.traffic.told}"
-            async with comparing.attended("steady", what, each.stand):
-                await each.rounds.measure(each.generator, wanted.traffic, seed=wanted.seed * 1000 + number)
+    try:
+        for number in range(wanted.rounds):
+            for each in in_turn(sides, number):
+                what = f"round {number + 1} of {wanted.rounds}, {wanted.traffic.told}"
+                async with comparing.attended("steady", what, each.stand):
+                    await each.rounds.measure(each.generator, wanted.traffic, seed=wanted.seed * 1000 + number)
+    except asyncio.CancelledError:
+        level(sides)
+        raise
+    finally:
+        for each in sides:
+            if each.rounds.found:
+                async with comparing.noting(f"steady of {each.side.name}"):
+                    each.found(steady=await each.rounds.steady(wanted.traffic))
+
+
+def level(sides: Sequence[Compared]) -> None:
+    """Forget the rounds that not every side has had."""
+    least = min(len(each.rounds.found) for each in sides)
     for each in sides:
-        if each.rounds.found:
-            async with comparing.noting(f"steady of {each.side.name}"):
-                each.found(steady=await each.rounds.steady(wanted.traffic))
+        del each.rounds.found[least:]
 
 
 def in_turn(sides: Sequence[Compared], number: int) -> Sequence[Compared]:
@@ -96,15 +109,17 @@ async def capacities(comparing: Comparing) -> None:
     """The highest rate at which each keeps the objective, in turn. A later search begins near what was found."""
     searches = min(comparing.wanted.rounds, SEARCHES)
     found: dict[str, list[Found]] = {each.side.name: [] for each in comparing.sides}
-    for number in range(searches):
-        for each in in_turn(comparing.sides, number):
-            what, before = f"search {number + 1} of {searches} for the highest rate", found[each.side.name]
-            async with comparing.attended("capacity", what, each.stand):
-                near = before[-1].rate if before else None
-                before.append(await sought(comparing, each.stand, each.generator, number=number, near=near))
-    for each in comparing.sides:
-        if those := found[each.side.name]:
-            each.found(capacity=capacity(those, estimate([one.rate for one in those])))
+    try:
+        for number in range(searches):
+            for each in in_turn(comparing.sides, number):
+                what, before = f"search {number + 1} of {searches} for the highest rate", found[each.side.name]
+                async with comparing.attended("capacity", what, each.stand):
+                    near = before[-1].rate if before else None
+                    before.append(await sought(comparing, each.stand, each.generator, number=number, near=near))
+    finally:
+        for each in comparing.sides:
+            if those := found[each.side.name]:
+                each.found(capacity=capacity(those, estimate([one.rate for one in those])))
 
 
 async def sought(
