@@ -167,7 +167,7 @@ class Stopping(io.StringIO):
 
 
 @pytest.mark.parametrize(("line", "rounds"), [
-    ("steady: one: round 1", 0), ("steady: one: round 2", 1), ("isolation: one", 2), ("complexity: other", 2),
+    ("steady: one: round 1", 0), ("steady: one: round 2", 1), ("isolation: one", 2),
 ])
 async def test_who_stops_it_gets_what_was_found_of_all_sides_until_then(line: str, rounds: int) -> None:
     what = wanted(Quiet("one"), Quiet("other"), phases=("start", "steady", "isolation"))
