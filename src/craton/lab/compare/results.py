@@ -254,6 +254,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     against: tuple[str, ...]  # what speaks for the other choice: losing cases are told
     modules: Mapping[str, str]  # of each module that could stand alone: what that would bring, and cost
+    others: tuple[str, ...] = ()  # how sides do that the headline does not speak of
 
 
 class Comparison(Record, frozen=True, kw_only=True):

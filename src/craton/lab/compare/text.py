@@ -47,6 +47,8 @@ def blocks(found: Comparison) -> Iterator[list[str]]:
     if advised := advice(found.sides):
         yield ["The database", *advised]
     yield [*found.verdict.reasons, *(f"But: {line}" for line in found.verdict.against)]
+    if found.verdict.others:
+        yield ["The other sides", *(f"  {line}" for line in found.verdict.others)]
     if found.verdict.modules:
         yield [f"{name}: {line}" for name, line in found.verdict.modules.items()]
     yield [f"Note: {note}" for note in found.method.notes]

@@ -72,10 +72,9 @@ def of_structures(sides: Sequence[Side], ratios: Sequence[Ratio]) -> Verdict:
     gives, both = list(gains(split, together)), {split.name, together.name}
     return Verdict(
         headline=headline(out, costs, split, together, gives), against=tuple(gives),
-        reasons=(
-            *told(costs), *limits(split), *shares(split), *told([r for r in ratios if {r.side, r.against} != both]),
-        ),
+        reasons=(*told(costs), *limits(split), *shares(split)),
         modules={name: text for name, (_, text) in modules.items()},
+        others=tuple(told([ratio for ratio in ratios if {ratio.side, ratio.against} != both])),
     )
 
 
