@@ -64,8 +64,8 @@ lint: develop  ## style and types
 format: develop  ## mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 
-chaos: develop system $(NODE)  ## the nightly form: many seeds of checkouts under kill -9
-	@CRATON_TEST_DAY=$$(date +%j | sed "s/^0*//") $(BIN)/pytest -m chaos
+chaos: develop system $(NODE)  ## the nightly form: many seeds of checkouts under kill -9, other examples
+	@CRATON_TEST_DAY=$$(date +%j | sed "s/^0*//") $(BIN)/pytest -m "chaos or hypothesis"
 
 crashtest: develop system  ## the store, struck at every failpoint, in every structure, on SQLite and PostgreSQL
 	@CRATON_PAYMENTS_TIMEOUT=1 $(BIN)/python -m tests.lab.crashtest

@@ -19,5 +19,8 @@ __all__ = ["browser", "postgresql", "pytest_runtest_protocol", "pytest_xdist_mak
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # a child is forked to start a program, never to use gRPC
 os.environ.setdefault("CRATON_EDGE_RATE", "0")  # all clients of a test come from one address
 os.environ.setdefault("CRATON_EDGE_SIGN_INS", "0")
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")  # that a machine is busy is no fault of what is tested
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CRATON_TEST_DAY" not in os.environ,
+)
+settings.load_profile("any machine")  # neither that a machine is busy nor a day's luck makes a test fail; nights search

@@ -72,7 +72,7 @@ def mail_of(notice: Notice, *, sender: str) -> EmailMessage:
     mail = EmailMessage()
     try:
         mail["To"] = Address(addr_spec=notice.to)
-    except (MessageError, IndexError) as error:
+    except (MessageError, IndexError, AttributeError, NameError) as error:  # what email makes of "a@[" and the like
         raise ValueError(f"{notice.to!r} is no address: {error}") from error
     mail["From"] = Address("Store", addr_spec=sender)
     mail["Subject"] = SUBJECTS[notice.kind].format(about=notice.about)

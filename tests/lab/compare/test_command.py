@@ -111,11 +111,18 @@ def test_a_scenario_that_fails_is_told_and_nothing_is_left_running(capsys: pytes
 GOOD = SCENARIOS.replace("broken", "look").replace("Ask for what is not there.", "Look.").replace("/nowhere", "/docs")
 
 
+def hear_ctrl_c() -> None:
+    """Undo that background jobs of a shell, such as these tests may be, pass Ctrl-C over."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_measuring_and_what_was_found_is_told(shop: Path) -> None:
     (shop / "shop" / "scenarios.py").write_text(GOOD)
     command = [sys.executable, "-m", "craton", "compare", "shop", "--topologies", "monolith", "--gateway", "craton"]
     options = ["--rounds", "50", "--seconds", "1", "--phases", "start,steady", "--html", "report.html"]
-    with subprocess.Popen([*command, *options], cwd=shop, stdout=PIPE, stderr=PIPE, text=True) as comparing:
+    with subprocess.Popen(
+        [*command, *options], cwd=shop, stdout=PIPE, stderr=PIPE, text=True, preexec_fn=hear_ctrl_c
+    ) as comparing:
         assert comparing.stderr
         for line in comparing.stderr:
             if line.startswith("steady: monolith: round 3"):
