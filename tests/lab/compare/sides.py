@@ -7,8 +7,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -17,7 +17,9 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from craton.lab.compare.stand import Setup
+from craton.lab.compare.bringing import until_answered
+from craton.lab.compare.stand import Setup, Stand
+from craton.lab.compare.stand_craton import craton_stand
 from craton.run.template import write
 
 SHOP = Setup(package="shop")
@@ -32,6 +34,14 @@ def new_shop(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder / "shop"
     for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
         del sys.modules[name]
+
+
+@asynccontextmanager
+async def shop_stand(setup: Setup, topology: str) -> AsyncIterator[Stand]:
+    """A topology of the shop, all of which is reached: Envoy takes who was slow to answer at first for away."""
+    async with craton_stand(setup, topology) as stand:
+        await until_answered(f"{stand.url}/stock/apple")
+        yield stand
 
 
 async def ask(url: str, body: dict[str, Any] | None = None, *, key: str = "") -> Any:

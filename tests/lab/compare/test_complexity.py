@@ -11,8 +11,8 @@ import pytest
 from craton.lab.compare.complexity import complexity
 from craton.lab.compare.results import Blow, Isolation
 from craton.lab.compare.stand_beside import beside_stand
-from craton.lab.compare.stand_craton import craton_stand, lines_about
-from tests.lab.compare.sides import SHOP, ask, new_shop
+from craton.lab.compare.stand_craton import lines_about
+from tests.lab.compare.sides import SHOP, ask, new_shop, shop_stand
 
 BESIDE = """
 name = "By hand"
@@ -61,7 +61,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 async def test_microservices_are_more_of_everything_than_a_monolith() -> None:
-    async with craton_stand(SHOP, "monolith") as one, craton_stand(SHOP, "microservices") as other:
+    async with shop_stand(SHOP, "monolith") as one, shop_stand(SHOP, "microservices") as other:
         for stand in (one, other):
             await ask(f"{stand.url}/orders", {"item": "apple", "quantity": 1}, key="one")
         alone, split = await complexity(one), await complexity(other)
@@ -85,7 +85,7 @@ async def test_what_fails_with_a_service_is_told_as_it_was_measured() -> None:
     survived = {"stock": {"all": 0.2, "look": 0.1, "buy": 0.3}, "orders": {"all": 0.5, "look": 1.0, "buy": 0.0}}
     blows = [Blow(service=n, modules=(n,), kind="killed", survived=s, healthy_after=1.0) for n, s in survived.items()]
     isolation = Isolation(rate=10, seconds=1, blows=(*blows, slowed(blows[0])))
-    async with craton_stand(replace(SHOP, gateway="craton"), "microservices") as stand:
+    async with shop_stand(replace(SHOP, gateway="craton"), "microservices") as stand:
         found = await complexity(stand, isolation=isolation)
     assert found.failures[:2] == ("stock is down: everything fails", "orders is down: buy fails")
 

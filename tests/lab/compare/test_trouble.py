@@ -14,10 +14,9 @@ from craton.application import find_application
 from craton.data.migrations import migrate
 from craton.errors import SettingsError
 from craton.lab.compare.stand import Stand
-from craton.lab.compare.stand_craton import craton_stand
 from craton.lab.disturbed import DELAY, Disturbed, slowly
 from craton.testing.start import SECRET, topology_named
-from tests.lab.compare.sides import SHOP, ask, new_shop, timed
+from tests.lab.compare.sides import SHOP, ask, new_shop, shop_stand, timed
 from tests.until import until
 
 SITE = '''"""A page that asks another module."""
@@ -67,7 +66,7 @@ WELL = {"/stock/apple": (0, False), "/apples": (0, False), "/orders/none": (404,
 
 @pytest.mark.parametrize("gateway", ["envoy", "craton"])
 async def test_who_asks_a_service_that_is_slowed_waits_and_nobody_else(gateway: str) -> None:
-    async with craton_stand(replace(SHOP, gateway=gateway), "microservices") as stand:
+    async with shop_stand(replace(SHOP, gateway=gateway), "microservices") as stand:
         assert await pages(stand) == WELL
         async with stand.trouble("stock", "slowed"):
             assert await pages(stand) == WELL | {"/stock/apple": (0, True), "/apples": (0, True)}
@@ -78,7 +77,7 @@ async def test_who_asks_a_service_that_is_slowed_waits_and_nobody_else(gateway: 
 
 @pytest.mark.parametrize("gateway", ["envoy", "craton"])
 async def test_who_asks_a_service_that_fails_gets_a_failure_and_nobody_else(gateway: str) -> None:
-    async with craton_stand(replace(SHOP, gateway=gateway), "microservices") as stand:
+    async with shop_stand(replace(SHOP, gateway=gateway), "microservices") as stand:
         async with stand.trouble("stock", "failing"):
             assert await pages(stand) == WELL | {"/stock/apple": (500, False), "/apples": (500, False)}
         async with stand.trouble("pages", "failing"):
@@ -87,7 +86,7 @@ async def test_who_asks_a_service_that_fails_gets_a_failure_and_nobody_else(gate
 
 
 async def test_in_a_monolith_all_is_slow_but_what_modules_ask_each_other_is_not_slow_besides() -> None:
-    async with craton_stand(replace(SHOP, gateway="craton"), "monolith") as stand:
+    async with shop_stand(replace(SHOP, gateway="craton"), "monolith") as stand:
         async with stand.trouble("shop", "slowed"):
             assert await pages(stand) == {"/stock/apple": (0, True), "/apples": (0, True), "/orders/none": (404, True)}
         async with stand.trouble("shop", "failing"):
@@ -99,7 +98,7 @@ async def test_in_a_monolith_all_is_slow_but_what_modules_ask_each_other_is_not_
 async def test_calls_by_every_kind_of_link_are_disturbed(shop: Path, link: str) -> None:
     with (shop / "shop" / "topology.toml").open("a") as topology:
         topology.write(f'\n[microservices.links]\n"pages -> stock" = "{link}"\n')
-    async with craton_stand(replace(SHOP, gateway="craton"), "microservices") as stand:
+    async with shop_stand(replace(SHOP, gateway="craton"), "microservices") as stand:
         async with stand.trouble("stock", "slowed"):
             assert (await pages(stand))["/apples"] == (0, True)
         async with stand.trouble("stock", "failing"):
@@ -110,7 +109,7 @@ async def test_calls_by_every_kind_of_link_are_disturbed(shop: Path, link: str) 
 @pytest.mark.chaos
 async def test_a_killed_service_is_killed_again_until_the_trouble_is_over_and_all_its_processes_are() -> None:
     setup = replace(SHOP, gateway="craton", replicas={"stock": 2})
-    async with craton_stand(setup, "microservices") as stand:
+    async with shop_stand(setup, "microservices") as stand:
         before = processes(stand)
         async with stand.trouble("stock", "killed"):
             await until(lambda: not processes(stand)["stock"])
@@ -131,7 +130,7 @@ def processes(stand: Stand) -> dict[str, set[int]]:
 
 
 async def test_only_services_that_there_are_can_be_in_trouble() -> None:
-    async with craton_stand(replace(SHOP, gateway="craton"), "monolith") as stand:
+    async with shop_stand(replace(SHOP, gateway="craton"), "monolith") as stand:
         with pytest.raises(SettingsError, match="has no service stock: it has shop"):
             async with stand.trouble("stock", "slowed"):
                 pass
