@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(true: Callable[[], bool], *, seconds: float = 20) -> None:
+async def until(true: Callable[[], bool], *, seconds: float = 5) -> None:
     """Return as soon as it is true; TimeoutError when it is not by then."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  # what is waited for happens in code that offers no event

@@ -144,7 +144,7 @@ async def test_what_changes_something_is_done_once_under_its_key(monkeypatch: py
 
 async def test_operators_see_what_has_not_ended_and_what_each_waits_for() -> None:
     async with start(post, topology="microservices") as running:
-        with calling(key="1", timeout=1.5), pytest.raises(StillRunning) as found:
+        with calling(key="1", timeout=0.5), pytest.raises(StillRunning) as found:
             await running.get(Dispatch).follow("a", 24)
         with calling(key="2"):
             await running.get(Dispatch).remind("b", 0)
